@@ -1,0 +1,149 @@
+import { availableParallelism, homedir, hostname } from 'node:os';
+import { z } from 'zod';
+
+/** The only reader of the environment: `main` passes process.env in, everything else takes the values it needs. */
+
+const DEFAULT_PASSWORD = 'password1234';
+const SECRET_LENGTH_MIN = 32;
+
+const integer = (min: number, max: number) =>
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
+const port = integer(1, 65_535);
+
+const environment = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  BIND_ADDRESS: z.string().optional(),
+  PORT: port.default(4000),
+  WEB_CONCURRENCY: integer(1, 64).default(1),
+  SECRET_KEY_BASE: z.string().default(''),
+  JWT_EXPIRY_SECONDS: integer(1, 31_536_000).default(3600),
+  INITIAL_ROOT_PASSWORD: z.string().optional(),
+  INITIAL_ADMIN_PASSWORD: z.string().optional(),
+  BJR_DATABASE: z
+    .string()
+    .regex(/^[A-Za-z0-9_$-]{1,64}$/, 'may hold letters, digits, _, $ and - (64 at most)')
+    .optional(),
+  BJR_DATABASE_HOST: z.string().default('127.0.0.1'),
+  BJR_DATABASE_PORT: port.default(3306),
+  BJR_DATABASE_USERNAME: z.string().default('root'),
+  BJR_DATABASE_PASSWORD: z.string().default(''),
+  BJR_DATABASE_POOL: integer(2, 1000).default(10),
+  REDIS_HOST: z.string().default('127.0.0.1'),
+  REDIS_PORT: port.default(6379),
+  REDIS_DB: integer(0, 1_000_000).optional(),
+  REDIS_SIDEKIQ_DB: integer(0, 1_000_000).optional(),
+  WORKER_CONCURRENCY: integer(1, 1000).default(10),
+  RUNNERS: integer(1, 256).default(availableParallelism()),
+  LEASE_SECONDS: integer(3, 3600).default(30),
+  TICK_SECONDS: integer(1, 60).default(60),
+  MISFIRE_GRACE_SECONDS: integer(0, 86_400).default(15),
+  DRAIN_TIMEOUT_SECONDS: integer(0, 86_400).default(60),
+  KILL_GRACE_SECONDS: integer(0, 600).default(5),
+  OUTPUT_LIMIT_BYTES: integer(1024, 16_777_216).default(1_048_576),
+  JOB_DIRECTORY: z.string().default(homedir()),
+  JOB_PATH: z.string().default('/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
+});
+type Environment = z.infer<typeof environment>;
+
+/** Everything that is wrong with the settings, a line each: a wrong deployment is mended in one go. */
+export class ConfigError extends Error {
+  readonly problems: string[];
+  constructor(problems: string[]) {
+    super(`The settings are not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export type Config = ReturnType<typeof shape>;
+export type DatabaseConfig = Config['database'];
+export type RedisConfig = Config['redis'];
+export type WorkerConfig = Config['worker'];
+
+/**
+ * Settings by name from the given environment; an empty value counts as not set.
+ * @throws {ConfigError} with every problem at once
+ */
+export function loadConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError([...parsed.error.issues.map(describe), ...unsafeForProduction(given)]);
+  }
+  const unsafe = unsafeForProduction(given);
+  if (unsafe.length > 0) throw new ConfigError(unsafe);
+  return shape(parsed.data);
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  return `${issue.path.join('.')}: ${issue.message}`;
+}
+
+function unsafeForProduction(given: Record<string, string | undefined>): string[] {
+  if (given['NODE_ENV'] !== 'production') return [];
+  const problems: string[] = [];
+  const secretLength = Buffer.byteLength(given['SECRET_KEY_BASE'] ?? '');
+  if (secretLength < SECRET_LENGTH_MIN) {
+    const state = secretLength === 0 ? 'is not set' : `has only ${secretLength} bytes`;
+    problems.push(
+      `SECRET_KEY_BASE: ${state}; production needs ${SECRET_LENGTH_MIN} or more, for example from: openssl rand -hex 64`,
+    );
+  }
+  for (const name of ['INITIAL_ROOT_PASSWORD', 'INITIAL_ADMIN_PASSWORD', 'BJR_DATABASE_PASSWORD']) {
+    if (given[name] === DEFAULT_PASSWORD) problems.push(`${name}: is the well-known default; choose another one`);
+  }
+  return problems;
+}
+
+function shape(env: Environment) {
+  const isProduction = env.NODE_ENV === 'production';
+  const database = env.BJR_DATABASE ?? `bjr_${env.NODE_ENV}`;
+  const initialPassword = (given: string | undefined) => given ?? (isProduction ? null : DEFAULT_PASSWORD);
+  return {
+    isProduction,
+    hostname: hostname(),
+    log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT },
+    api: {
+      host: env.BIND_ADDRESS ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
+      port: env.PORT,
+      processes: env.WEB_CONCURRENCY,
+      tokenLifeSeconds: env.JWT_EXPIRY_SECONDS,
+      // Outside production a fixed secret keeps tokens valid across restarts; production refuses to start without its own.
+      secret: env.SECRET_KEY_BASE || 'a secret for development that signs nothing of worth',
+    },
+    /** Passwords of the first start; null where the settings must name one and do not. */
+    seed: {
+      rootPassword: initialPassword(env.INITIAL_ROOT_PASSWORD),
+      adminPassword: initialPassword(env.INITIAL_ADMIN_PASSWORD),
+    },
+    database: {
+      name: database,
+      host: env.BJR_DATABASE_HOST,
+      port: env.BJR_DATABASE_PORT,
+      username: env.BJR_DATABASE_USERNAME,
+      password: env.BJR_DATABASE_PASSWORD,
+      connectionsMax: env.BJR_DATABASE_POOL,
+    },
+    redis: {
+      host: env.REDIS_HOST,
+      port: env.REDIS_PORT,
+      db: env.REDIS_DB ?? env.REDIS_SIDEKIQ_DB ?? 0,
+      /** Several installations may share one Redis. */
+      prefix: `bjr:${database}:`,
+    },
+    scheduler: { tickMs: env.TICK_SECONDS * 1000 },
+    worker: {
+      slots: env.WORKER_CONCURRENCY,
+      runners: env.RUNNERS,
+      leaseMs: env.LEASE_SECONDS * 1000,
+      misfireGraceMs: env.MISFIRE_GRACE_SECONDS * 1000,
+      drainTimeoutMs: env.DRAIN_TIMEOUT_SECONDS * 1000,
+      killGraceMs: env.KILL_GRACE_SECONDS * 1000,
+      outputBytesMax: env.OUTPUT_LIMIT_BYTES,
+      jobDirectory: env.JOB_DIRECTORY,
+      jobPath: env.JOB_PATH,
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { attempt, type Redis } from './connection.ts';
+
+/** What a worker says of itself with every heartbeat. */
+export interface Heartbeat {
+  workerId: string;
+  host: string;
+  pid: number;
+  version: string;
+  slots: number;
+  busy: number;
+  isQuiet: boolean;
+}
+
+/** A run under way, as the running state shows it. */
+export interface RunningRun {
+  runId: number;
+  jobId: number;
+  startedAt: string;
+}
+
+/** Three beats may be missed before a worker counts as gone. */
+export const HEARTBEAT_MS = 5000;
+const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
+
+/** Heartbeats with a life of their own, and beside each the runs that its worker has under way. */
+export interface WorkerRegistry {
+  /** False where Redis did not take it. */
+  beat(heartbeat: Heartbeat, running: RunningRun[]): Promise<boolean>;
+  remove(workerId: string): Promise<void>;
+  /** All living workers; null when Redis is away. */
+  list(): Promise<Heartbeat[] | null>;
+  /** Null when Redis is away. */
+  isAlive(workerId: string): Promise<boolean | null>;
+  /** The runs under way on living workers; null when Redis is away. */
+  running(): Promise<RunningRun[] | null>;
+}
+
+export function createWorkerRegistry(redis: Redis, prefix: string): WorkerRegistry {
+  const beatKey = (workerId: string) => `${prefix}worker:${workerId}`;
+  const runsKey = (workerId: string) => `${prefix}running:${workerId}`;
+  const members = `${prefix}workers`;
+
+  const livingIds = async () => {
+    // Members are forgotten an hour after their last beat; whether one is alive is its own key's to say.
+    await redis.zremrangebyscore(members, '-inf', Date.now() - 3_600_000);
+    return redis.zrange(members, 0, -1);
+  };
+
+  return {
+    async beat(heartbeat, running) {
+      const { workerId } = heartbeat;
+      const written = await attempt(() =>
+        redis
+          .multi()
+          .zadd(members, Date.now(), workerId)
+          .set(beatKey(workerId), JSON.stringify(heartbeat), 'PX', HEARTBEAT_TTL_MS)
+          .set(runsKey(workerId), JSON.stringify(running), 'PX', HEARTBEAT_TTL_MS)
+          .exec(),
+      );
+      return written !== null;
+    },
+    async remove(workerId) {
+      await attempt(() => redis.multi().zrem(members, workerId).del(beatKey(workerId), runsKey(workerId)).exec());
+    },
+    list: () => attempt(async () => readAll<Heartbeat>(redis, (await livingIds()).map(beatKey))),
+    async isAlive(workerId) {
+      const found = await attempt(() => redis.exists(beatKey(workerId)));
+      return found === null ? null : found === 1;
+    },
+    running: () => attempt(async () => (await readAll<RunningRun[]>(redis, (await livingIds()).map(runsKey))).flat()),
+  };
+}
+
+async function readAll<T>(redis: Redis, keys: string[]): Promise<T[]> {
+  if (keys.length === 0) return [];
+  const values = await redis.mget(keys);
+  return values.flatMap((value) => (value === null ? [] : [JSON.parse(value) as T]));
+}

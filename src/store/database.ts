@@ -1,0 +1,138 @@
+import { sql } from 'drizzle-orm';
+import { drizzle, type MySql2Database } from 'drizzle-orm/mysql2';
+import mysql from 'mysql2/promise';
+import type { DatabaseConfig } from '../platform/config.ts';
+import type { Emit } from '../platform/events.ts';
+
+export type Queryable = Pick<
+  MySql2Database,
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute' | '$count'
+>;
+
+export interface Database extends Queryable {
+  /**
+   * Runs `work` in one read-committed transaction. Deadlocks (1213) and lock timeouts (1205) roll it back and run it
+   * again, a bounded number of times: `work` must have no effect outside the database.
+   */
+  transact<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** A connection of its own, outside the pool: for a lock that lives as long as its connection. */
+  dedicate(): Promise<DedicatedConnection>;
+  close(): Promise<void>;
+}
+
+export interface DedicatedConnection {
+  query(text: string, values: unknown[]): Promise<Record<string, unknown>[]>;
+  /** Called once when the connection is gone, for whatever reason. */
+  onLost(listener: () => void): void;
+  close(): void;
+}
+
+const ATTEMPTS_MAX = 8;
+const RETRIED = new Map([
+  ['ER_LOCK_DEADLOCK', 'deadlock'],
+  ['ER_LOCK_WAIT_TIMEOUT', 'lock timeout'],
+  // MariaDB: the row changed since the snapshot that this transaction reads.
+  ['ER_CHECKREAD', 'row changed'],
+]);
+
+/** Sessions speak UTC and wait no longer than 5 s for a row: whoever waits is retried, nobody hangs. */
+const SESSION = [
+  "SET time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+];
+
+export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): Database {
+  const pool = mysql.createPool({ ...connectionOptions(config), connectionLimit: config.connectionsMax });
+  // mysql2 runs a connection's statements in order, so these come before any other.
+  pool.pool.on('connection', (connection) => {
+    for (const statement of SESSION) connection.query(statement, () => {});
+  });
+  const db = drizzle(pool);
+  return Object.assign(db, {
+    transact: <T>(work: (tx: Queryable) => Promise<T>) =>
+      retryDeadlocks(() => db.transaction((tx) => work(tx)), emit),
+    dedicate: () => dedicate(config),
+    close: () => pool.end(),
+  });
+}
+
+function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {
+  return {
+    host: config.host,
+    port: config.port,
+    user: config.username,
+    password: config.password,
+    database: config.name,
+    charset: 'utf8mb4',
+    timezone: 'Z',
+    connectTimeout: 5000,
+    supportBigNumbers: true,
+  };
+}
+
+async function retryDeadlocks<T>(run: () => Promise<T>, emit: Emit): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      const code = errorCode(error);
+      if (!RETRIED.has(code) || attempt >= ATTEMPTS_MAX) throw error;
+      emit({ type: 'transaction_retried', code, attempt });
+      // 5, 10, 20 … 640 ms, half of it at random: the parties to a deadlock must not meet again.
+      const delayMs = 5 * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+}
+
+/** The database's own error code, such as ER_DUP_ENTRY, from whichever layer wrapped it; '' where there is none. */
+export function errorCode(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  }
+  return '';
+}
+
+/** Rows that a write matched (mysql2 counts matched rows, not changed ones). */
+export function affectedRows(result: readonly unknown[]): number {
+  const [header] = result;
+  if (typeof header === 'object' && header && 'affectedRows' in header) return Number(header.affectedRows);
+  throw new Error('Not the answer of a write');
+}
+
+/** The first id that an insert gave out. */
+export function insertId(result: readonly unknown[]): number {
+  const [header] = result;
+  if (typeof header === 'object' && header && 'insertId' in header) return Number(header.insertId);
+  throw new Error('Not the answer of an insert');
+}
+
+/** The database's clock, in microseconds of the Unix epoch: datetime values lose what is below the millisecond. */
+export const NOW_MICROS = sql<number>`TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`;
+
+/** The database's clock, the only one that decides. Milliseconds of the Unix epoch, with fractions. */
+export async function readNowMs(db: Queryable): Promise<number> {
+  const [row] = await db.select({ micros: NOW_MICROS }).from(sql`DUAL`);
+  if (!row) throw new Error('The database did not tell its time');
+  return row.micros / 1000;
+}
+
+async function dedicate(config: DatabaseConfig): Promise<DedicatedConnection> {
+  const connection = await mysql.createConnection(connectionOptions(config));
+  return {
+    async query(text, values) {
+      const [rows] = await connection.query<mysql.RowDataPacket[]>(text, values);
+      return rows;
+    },
+    onLost(listener) {
+      let isTold = false;
+      const tell = () => {
+        if (!isTold) listener();
+        isTold = true;
+      };
+      connection.on('error', tell);
+      connection.on('end', tell);
+    },
+    close: () => connection.destroy(),
+  };
+}

@@ -1,0 +1,52 @@
+import { and, eq, lt, sql } from 'drizzle-orm';
+import type { Database } from './database.ts';
+import type { NewMisfire } from './insertMisfires.ts';
+import { finishRun, giveUpLease, lockLeased } from './recordOutcome.ts';
+import { jobRuns, jobs } from './schema.ts';
+
+export interface ExpiredLease {
+  jobId: number;
+  leaseToken: number;
+  workerId: string;
+}
+
+/** Leases past their expiry by the database's clock. Few rows are leased at a time, so the claim's index serves. */
+export async function findExpiredLeases(db: Database): Promise<ExpiredLease[]> {
+  const rows = await db
+    .select({ jobId: jobs.id, leaseToken: jobs.leaseToken, workerId: jobs.leaseOwner })
+    .from(jobs, { forceIndex: 'jobs_claim' })
+    .where(and(eq(jobs.state, 'leased'), lt(jobs.leaseExpiresAt, sql`UTC_TIMESTAMP(6)`)));
+  return rows.flatMap(({ workerId, ...row }) => (workerId === null ? [] : [{ ...row, workerId }]));
+}
+
+export interface Reaped {
+  runId: number | null;
+  misfire: NewMisfire | null;
+}
+
+/**
+ * Ends the run of an expired lease as lost and frees its job. Null: the lease was renewed, recorded or reaped meanwhile.
+ */
+export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | null> {
+  return db.transact(async (tx) => {
+    const job = await lockLeased(tx, lease);
+    if (!job?.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
+    const now = new Date(job.nowMicros / 1000);
+    const { misfire } = await giveUpLease(tx, job, { reason: 'lost', set: { success: false, lastRun: startOf(job.runId) } });
+    if (job.runId === null) return { runId: null, misfire };
+    await finishRun(tx, {
+      runId: job.runId,
+      leaseToken: lease.leaseToken,
+      outcome: 'lost',
+      returnCode: RETURN_CODE_UNKNOWN,
+      errorMessage: 'Lost: its worker stopped answering and the lease expired. Whether the command finished is not known.',
+      finishedAt: now,
+    });
+    return { runId: job.runId, misfire };
+  });
+}
+
+const startOf = (runId: number | null) => sql`(SELECT ${jobRuns.startedAt} FROM ${jobRuns} WHERE ${jobRuns.id} = ${runId})`;
+
+/** Clients expect a number; no exit status is negative. */
+const RETURN_CODE_UNKNOWN = -1;

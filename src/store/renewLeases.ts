@@ -1,0 +1,32 @@
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import { affectedRows, type Database } from './database.ts';
+import { jobs } from './schema.ts';
+
+export interface HeldLease {
+  jobId: number;
+  leaseToken: number;
+}
+
+/** Extends this worker's leases and returns those that it holds no longer: their commands must be ended. */
+export async function renewLeases(
+  db: Database,
+  { workerId, leaseMs, leases }: { workerId: string; leaseMs: number; leases: HeldLease[] },
+): Promise<HeldLease[]> {
+  if (leases.length === 0) return [];
+  const ids = leases.map(({ jobId }) => jobId);
+  const tokens = sql.join(leases.map(({ jobId, leaseToken }) => sql`WHEN ${jobId} THEN ${leaseToken}`), sql` `);
+  const held = and(
+    inArray(jobs.id, ids),
+    eq(jobs.state, 'leased'),
+    eq(jobs.leaseOwner, workerId),
+    sql`${jobs.leaseToken} = CASE ${jobs.id} ${tokens} END`,
+  );
+  const result = await db
+    .update(jobs)
+    .set({ leaseExpiresAt: sql`UTC_TIMESTAMP(6) + INTERVAL ${leaseMs * 1000} MICROSECOND` })
+    .where(held);
+  if (affectedRows(result) === leases.length) return [];
+  const kept = await db.select({ id: jobs.id }).from(jobs).where(held);
+  const keptIds = new Set(kept.map(({ id }) => id));
+  return leases.filter(({ jobId }) => !keptIds.has(jobId));
+}
