@@ -36,6 +36,7 @@ const environment = z.object({
   RUNNERS: integer(1, 256).default(availableParallelism()),
   LEASE_SECONDS: integer(3, 3600).default(30),
   TICK_SECONDS: integer(1, 60).default(60),
+  LEADER_ELECTION: z.enum(['on', 'off']).default('on'),
   MISFIRE_GRACE_SECONDS: integer(0, 86_400).default(15),
   DRAIN_TIMEOUT_SECONDS: integer(0, 86_400).default(60),
   KILL_GRACE_SECONDS: integer(0, 600).default(5),
@@ -133,7 +134,7 @@ function shape(env: Environment) {
       /** Several installations may share one Redis. */
       prefix: `bjr:${database}:`,
     },
-    scheduler: { tickMs: env.TICK_SECONDS * 1000 },
+    scheduler: { tickMs: env.TICK_SECONDS * 1000, hasElection: env.LEADER_ELECTION === 'on' },
     worker: {
       slots: env.WORKER_CONCURRENCY,
       runners: env.RUNNERS,

@@ -15,17 +15,13 @@ export interface Heartbeat {
 export interface RunningRun {
   runId: number;
   jobId: number;
-  startedAt: string;
+  scheduledFor: string | null;
 }
-
-/** Three beats may be missed before a worker counts as gone. */
-export const HEARTBEAT_MS = 5000;
-const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
 
 /** Heartbeats with a life of their own, and beside each the runs that its worker has under way. */
 export interface WorkerRegistry {
-  /** False where Redis did not take it. */
-  beat(heartbeat: Heartbeat, running: RunningRun[]): Promise<boolean>;
+  /** Says that the worker is alive for the time given. False where Redis did not take it. */
+  beat(heartbeat: Heartbeat, running: RunningRun[], ttlMs: number): Promise<boolean>;
   remove(workerId: string): Promise<void>;
   /** All living workers; null when Redis is away. */
   list(): Promise<Heartbeat[] | null>;
@@ -42,19 +38,19 @@ export function createWorkerRegistry(redis: Redis, prefix: string): WorkerRegist
 
   const livingIds = async () => {
     // Members are forgotten an hour after their last beat; whether one is alive is its own key's to say.
-    await redis.zremrangebyscore(members, '-inf', Date.now() - 3_600_000);
-    return redis.zrange(members, 0, -1);
+    await redis.zremrangebyscore(members, '-inf', String(Date.now() - 3_600_000));
+    return redis.zrange(members, '0', '-1');
   };
 
   return {
-    async beat(heartbeat, running) {
+    async beat(heartbeat, running, ttlMs) {
       const { workerId } = heartbeat;
       const written = await attempt(() =>
         redis
           .multi()
           .zadd(members, Date.now(), workerId)
-          .set(beatKey(workerId), JSON.stringify(heartbeat), 'PX', HEARTBEAT_TTL_MS)
-          .set(runsKey(workerId), JSON.stringify(running), 'PX', HEARTBEAT_TTL_MS)
+          .set(beatKey(workerId), JSON.stringify(heartbeat), 'PX', ttlMs)
+          .set(runsKey(workerId), JSON.stringify(running), 'PX', ttlMs)
           .exec(),
       );
       return written !== null;

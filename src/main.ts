@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util';
+import { ConfigError, loadConfig } from './platform/config.ts';
+import { createLog } from './platform/log.ts';
+import { VERSION } from './platform/version.ts';
+
+const HELP = `BJR ${VERSION}: runs shell commands on a cron schedule, with a REST API in front.
+
+  bjr api        the REST API on PORT (4000)
+  bjr worker     claims due jobs and runs them; stands for election as the leader
+  bjr migrate    creates or updates the database; on the first start its users too
+  bjr dev        all of it, over a private MySQL and Redis (also: bin/dev)
+  bjr openapi    prints the OpenAPI description; --check compares it with openapi.json
+
+Settings come from the environment: docs/configuration.md lists them. --help, --version.`;
+
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } },
+  allowPositionals: true,
+  strict: false,
+});
+
+/** Each command is loaded when it is asked for: the API does not pay for the worker's parts. */
+async function main(command: string | undefined, rest: string[]): Promise<number> {
+  if (values['version']) return say(VERSION);
+  if (command === 'dev') return (await import('./commands/dev.ts')).runDev(rest, process.env);
+  if (command === 'openapi') return (await import('./commands/openapi.ts')).runOpenApi(rest);
+  if (values['help'] || command === undefined) return say(HELP);
+  const config = loadConfig(process.env);
+  const log = createLog(config.log);
+  switch (command) {
+    case 'api':
+      return (await import('./commands/api.ts')).runApi(config, log);
+    case 'worker':
+      return (await import('./commands/worker.ts')).runWorker(config, log);
+    case 'migrate':
+      return (await import('./commands/migrate.ts')).runMigrate(config, log);
+    default:
+      console.error(`There is no command '${command}'.\n\n${HELP}`);
+      return 2;
+  }
+}
+
+function say(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+try {
+  process.exit(await main(positionals[0], process.argv.slice(3)));
+} catch (error) {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+}

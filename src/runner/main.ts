@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Execution, execute } from './execute.ts';
+import { createPipes } from './pipes.ts';
+import type { FromRunner, ToRunner } from './protocol.ts';
+
+/**
+ * A runner: the small process that starts commands. It holds no settings, no connections and no secrets, and imports
+ * nothing but execa and Node's own modules, because the cost of a fork follows the memory of the process that forks.
+ * It is a program of its own, started by the coordinator with an IPC channel, so it ends itself.
+ */
+const GRACE_AFTER_DISCONNECT_MS = 1000;
+
+const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
+const pipes = createPipes(directory);
+const executions = new Map<number, Execution>();
+
+const send = (message: FromRunner) => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+};
+
+function start(request: Extract<ToRunner, { type: 'start' }>): void {
+  const { runId } = request;
+  const execution = execute(request, {
+    directory,
+    openPipe: pipes.open,
+    onStarted: (pid, startedAtMs) => send({ type: 'started', runId, pid, startedAtMs }),
+  });
+  executions.set(runId, execution);
+  void execution.finished.then((exit) => {
+    executions.delete(runId);
+    send({ type: 'finished', runId, exit });
+  });
+}
+
+/** The coordinator is gone, or this process is broken: nothing that it started may outlive it. */
+async function endEverything(exitCode: number): Promise<never> {
+  for (const execution of executions.values()) execution.kill('lease_lost', GRACE_AFTER_DISCONNECT_MS);
+  await Promise.all([...executions.values()].map(({ finished }) => finished));
+  rmSync(directory, { recursive: true, force: true });
+  process.exit(exitCode);
+}
+
+process.on('message', (message: ToRunner) => {
+  if (message.type === 'start') start(message);
+  else executions.get(message.runId)?.kill(message.reason, message.graceMs);
+});
+process.once('disconnect', () => void endEverything(0));
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  void endEverything(1);
+});
+// Ctrl-C and a stopping init system signal the whole group or tree: when a command ends is the coordinator's to say.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+
+send({ type: 'ready' });

@@ -1,0 +1,67 @@
+import type { DatabaseClock } from '../platform/clock.ts';
+import type { Emit } from '../platform/events.ts';
+import type { WakeUps } from '../redis/wakeUps.ts';
+import type { WorkerRegistry } from '../redis/workers.ts';
+import type { Database } from '../store/database.ts';
+import { markDue } from '../store/markDue.ts';
+import { purgeDeleted } from '../store/purgeDeleted.ts';
+import type { Election } from './election.ts';
+import { reap } from './reap.ts';
+
+export interface LeaderParts {
+  db: Database;
+  election: Election;
+  registry: WorkerRegistry;
+  wakeUps: WakeUps;
+  clock: DatabaseClock;
+  /** Full minutes, in production. */
+  tickMs: number;
+  emit: Emit;
+}
+
+export interface TickCounts {
+  marked: number;
+  reaped: number;
+  purged: number;
+}
+
+export const TERM_MS = 15_000;
+const PASS_MS = TERM_MS / 3;
+
+/**
+ * One pass: extends the term, reaps, and marks when a tick has come, right after an election too. Returns the milliseconds
+ * to the next pass: the next tick, or the next renewal of the term if that comes first.
+ */
+export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
+  let nextTickAtMs = 0;
+  let wasLeading = false;
+  return async () => {
+    const isLeading = await parts.election.lead();
+    if (!isLeading) {
+      wasLeading = false;
+      return PASS_MS;
+    }
+    const nowMs = parts.clock.now().getTime();
+    const isTick = !wasLeading || nowMs >= nextTickAtMs || nextTickAtMs - nowMs > parts.tickMs;
+    wasLeading = true;
+    if (isTick) {
+      await tick(parts);
+      nextTickAtMs = (Math.floor(nowMs / parts.tickMs) + 1) * parts.tickMs;
+    } else {
+      await reap(parts);
+    }
+    return Math.min(PASS_MS, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
+  };
+}
+
+/** The leader's minute. Any node may do it at any time. */
+export async function tick(parts: Omit<LeaderParts, 'clock' | 'tickMs'>): Promise<TickCounts> {
+  const marked = await markDue(parts.db);
+  if (marked > 0) {
+    parts.emit({ type: 'marked', count: marked });
+    await parts.wakeUps.send();
+  }
+  const reaped = await reap(parts);
+  const purged = parts.election.isTrusted() ? await purgeDeleted(parts.db) : 0;
+  return { marked, reaped, purged };
+}

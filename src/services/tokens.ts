@@ -1,0 +1,35 @@
+import { jwtVerify, SignJWT } from 'jose';
+
+/** What a token says: whose it is, and which of the user's password changes it knows of. */
+export interface TokenClaims {
+  userId: number;
+  tokenVersion: number;
+}
+
+export interface Tokens {
+  issue(claims: TokenClaims): Promise<string>;
+  /** Null for a token that is not ours, is expired, or never expires. */
+  read(token: string): Promise<TokenClaims | null>;
+}
+
+/** JSON Web Tokens under HS256 and nothing else. */
+export function createTokens(secret: string, lifeSeconds: number): Tokens {
+  const key = new TextEncoder().encode(secret);
+  return {
+    issue: ({ userId, tokenVersion }) =>
+      new SignJWT({ user_id: userId, version: tokenVersion })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setExpirationTime(Math.floor(Date.now() / 1000) + lifeSeconds)
+        .sign(key),
+    async read(token) {
+      try {
+        const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], requiredClaims: ['exp'] });
+        const { user_id: userId, version } = payload;
+        if (typeof userId !== 'number' || typeof version !== 'number') return null;
+        return { userId, tokenVersion: version };
+      } catch {
+        return null;
+      }
+    },
+  };
+}

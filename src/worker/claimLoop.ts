@@ -1,0 +1,60 @@
+import type { DatabaseClock, Monotonic } from '../platform/clock.ts';
+import type { Emit } from '../platform/events.ts';
+import { jitter } from '../platform/service.ts';
+import { type Claim, type ClaimedRun, claimRuns } from '../store/claimRuns.ts';
+import type { Database } from '../store/database.ts';
+import { findNextDue } from '../store/findNextDue.ts';
+
+export interface ClaimLoopParts {
+  db: Database;
+  clock: DatabaseClock;
+  monotonic: Monotonic;
+  workerId: string;
+  leaseMs: number;
+  misfireGraceMs: number;
+  freeSlots(): number;
+  launch(run: ClaimedRun): void;
+  /** Whether wake-ups can be heard: without them the poll is what notices new work. */
+  hasWakeUps(): boolean;
+  emit: Emit;
+}
+
+/** Poll with and without wake-ups: at most one statement a second while idle. */
+const POLL_MS = 5000;
+const POLL_ALONE_MS = 1000;
+/** Due rows that somebody else has locked: they are looked at again, not waited for. */
+const LOCKED_ROWS_MS = 25;
+
+/** One pass of the claim loop: takes what is due, and returns how long to sleep. A freed slot or a wake-up ends the sleep. */
+export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
+  return async () => {
+    const pollMs = jitter(parts.hasWakeUps() ? POLL_MS : POLL_ALONE_MS);
+    const limit = parts.freeSlots();
+    if (limit === 0) return pollMs;
+    const { db, workerId, leaseMs, misfireGraceMs } = parts;
+    const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
+    announce(claim, parts.emit);
+    for (const run of claim.runs) parts.launch(run);
+    if (claim.examined === limit) return 0;
+    return Math.min(pollMs, await untilNextDue(parts));
+  };
+}
+
+/** Milliseconds until the first due job may be claimed, by the database's clock. */
+async function untilNextDue({ db, clock, monotonic }: ClaimLoopParts): Promise<number> {
+  const askedAtMs = monotonic();
+  const next = await findNextDue(db);
+  if (!next) return Number.POSITIVE_INFINITY;
+  clock.observe(next.databaseNowMs, askedAtMs);
+  const delayMs = next.dueAt.getTime() - clock.now().getTime();
+  return delayMs > 0 ? Math.ceil(delayMs) : jitter(LOCKED_ROWS_MS);
+}
+
+function announce({ runs, misfires, broken, databaseNowMs }: Claim, emit: Emit): void {
+  for (const { jobId, runId, leaseToken, scheduledFor } of runs) {
+    const lagMs = scheduledFor && databaseNowMs - scheduledFor.getTime();
+    emit({ type: 'run_claimed', jobId, runId, leaseToken, lagMs });
+  }
+  for (const { jobId, count, reason } of misfires) emit({ type: 'misfired', jobId, count, reason });
+  for (const { jobId, error } of broken) emit({ type: 'schedule_broken', jobId, reason: String(error) });
+}
