@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,root,bin}
 : > "$work/status"
 
-available() { apt-cache "${apt[@]}" policy "$1" 2>/dev/null | grep -qE '^ *Candidate: [^(]'; }
+available() { apt-cache "${apt[@]}" policy "$1" 2>/dev/null | grep -E '^ *Candidate: [^(]' >/dev/null; }
 
 # Debian's stable release packages MariaDB only; its unstable one has MySQL. The mirror is the one that apt uses here.
 use_unstable() {
@@ -34,7 +34,7 @@ apt=(-o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o 
 
 case $kind in
   mysql) packages=(mysql-server-core mysql-server-core-8.4 mysql-server-core-8.0) programs=(mysqld) ;;
-  mariadb) packages=(mariadb-server-core mariadb-server-core-10.6) programs=(mariadbd mysqld mariadb-install-db) ;;
+  mariadb) packages=(mariadb-server-core mariadb-server-core-10.6) programs=(mariadbd) ;;
   redis) packages=(redis-server valkey-server) programs=(redis-server valkey-server) ;;
   *) say "usage: download.sh mysql|mariadb|redis DIR"; exit 2 ;;
 esac
@@ -64,13 +64,18 @@ libraries=$(place "$root")/usr/lib/mysql/private
 for folder in "$root"/{usr/,}lib/*-linux-gnu* "$root"/{usr/,}lib{,64}; do
   if [ -d "$folder" ]; then libraries=$libraries:$(place "$folder"); fi
 done
+# A server's own configuration on this machine is not for ours, and its messages are where they were unpacked.
+case $kind in
+  redis) options= ;;
+  *) options=" --no-defaults --basedir=$(place "$root")/usr --lc-messages-dir=$(place "$root")/usr/share/mysql" ;;
+esac
 for program in "${programs[@]}"; do
   for folder in usr/sbin usr/bin; do
     file=$root/$folder/$program
     [ -e "$file" ] || continue
     if [ "$(head -c 2 "$file")" = '#!' ]; then exec_line="exec $(place "$file")"
     # By its own name, also where that is a link: redis-server is one program with redis-check-rdb and looks at it.
-    else exec_line="exec $(place "$loader") --library-path $libraries $(place "$file")"; fi
+    else exec_line="exec $(place "$loader") --library-path $libraries $(place "$file")$options"; fi
     printf '#!/bin/sh\n%s "$@"\n' "$exec_line" > "$work/out/bin/$program"
     chmod +x "$work/out/bin/$program"
   done
