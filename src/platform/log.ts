@@ -10,7 +10,7 @@ export function createLog(options: { level: string; format: 'json' | 'pretty' })
   const redact = { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[hidden]' };
   const settings = { level: options.level, base: null, redact, timestamp: isoTime };
   if (options.format === 'json') return pino(settings);
-  return pino(settings, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }));
+  return pino(settings, pretty({ sync: true, singleLine: true, ignore: 'workerId', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 
 const isoTime = () => `,"time":"${new Date().toISOString()}"`;

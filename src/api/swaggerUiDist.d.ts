@@ -1,0 +1,4 @@
+declare module 'swagger-ui-dist' {
+  /** Folder of the browser's files. */
+  export function absolutePath(): string;
+}

@@ -1,0 +1,79 @@
+import cluster from 'node:cluster';
+import { serve } from '@hono/node-server';
+import { createApi } from '../api/app.ts';
+import type { Config } from '../platform/config.ts';
+import { logEvents } from '../platform/events.ts';
+import type { Log } from '../platform/log.ts';
+import { awaitRedis, connectRedis } from '../redis/connection.ts';
+import { createWakeUps } from '../redis/wakeUps.ts';
+import { createWorkerRegistry } from '../redis/workers.ts';
+import { createTokens } from '../services/tokens.ts';
+import { createDatabase } from '../store/database.ts';
+import { requireSchema } from '../store/requireSchema.ts';
+import { onStopSignals } from './stopSignals.ts';
+
+/** Serves the API until told to stop, in as many processes as WEB_CONCURRENCY says. */
+export async function runApi(config: Config, log: Log): Promise<number> {
+  return cluster.isPrimary && config.api.processes > 1 ? superviseProcesses(config, log) : serveApi(config, log);
+}
+
+/** Keeps the processes that share the port: one that dies is replaced, a stop is passed on to all. */
+async function superviseProcesses(config: Config, log: Log): Promise<number> {
+  let isStopping = false;
+  for (let index = 0; index < config.api.processes; index++) cluster.fork();
+  const gone = new Promise<void>((resolve) => {
+    cluster.on('exit', (child, code, signal) => {
+      if (isStopping) {
+        if (Object.keys(cluster.workers ?? {}).length === 0) resolve();
+        return;
+      }
+      log.error({ pid: child.process.pid, code, signal }, 'An API process died: starting another');
+      setTimeout(() => cluster.fork(), RESTART_MS);
+    });
+  });
+  const signalAll = (signal: NodeJS.Signals) => {
+    for (const child of Object.values(cluster.workers ?? {})) child?.process.kill(signal);
+  };
+  await onStopSignals({ onSecond: () => signalAll('SIGKILL') });
+  isStopping = true;
+  signalAll('SIGTERM');
+  await gone;
+  return 0;
+}
+
+const RESTART_MS = 1000;
+
+async function serveApi(config: Config, log: Log): Promise<number> {
+  const db = createDatabase(config.database, logEvents(log));
+  const redis = connectRedis(config.redis, log);
+  await Promise.all([requireSchema(db), awaitRedis(redis, 2000)]);
+  const { prefix } = config.redis;
+  const api = createApi({
+    db,
+    wakeUps: createWakeUps(redis, prefix),
+    tokens: createTokens(config.api.secret, config.api.tokenLifeSeconds),
+    registry: createWorkerRegistry(redis, prefix),
+    log,
+  });
+  const { host, port } = config.api;
+  const server = serve({ fetch: api.fetch, hostname: host, port });
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', () => resolve());
+    server.once('error', reject);
+  });
+  log.info({ host, port }, `The API is ready: http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}/api-docs`);
+
+  const hangUp = () => 'closeAllConnections' in server && server.closeAllConnections();
+  await onStopSignals({ onSecond: hangUp });
+  log.info('Stopping: no new requests; those under way are answered');
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    setTimeout(hangUp, CLOSE_MS).unref();
+  });
+  redis.disconnect();
+  await db.close();
+  return 0;
+}
+
+/** Clients that keep an idle connection open do not keep the process. */
+const CLOSE_MS = 10_000;

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, styleText } from 'node:util';
+import { startDatabase } from '../embedded/database.ts';
+import { takeLock } from '../embedded/lockFile.ts';
+import { isPortFree } from '../embedded/port.ts';
+import { startRedis } from '../embedded/redis.ts';
+import { onStopSignals } from './stopSignals.ts';
+
+const HELP = `bin/dev: BJR with all that it needs, for development and for trying it out.
+
+  bin/dev            API on http://127.0.0.1:4000 and a worker, over a private MySQL and Redis
+  bin/dev --fresh    the same, starting over with an empty database
+
+It takes a server that the settings name (BJR_DATABASE_HOST, REDIS_HOST), else mysqld, mariadbd, redis-server or
+valkey-server from this machine, else it fetches them. Data lives in .bjr/. PORT=4001 bin/dev uses another port.
+Ctrl-C stops all of it; a second Ctrl-C does not wait for running commands.`;
+
+type Env = Record<string, string | undefined>;
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const HOME = join(ROOT, '.bjr');
+const MAIN = join(ROOT, 'src/main.ts');
+
+/** Runs everything on one machine until Ctrl-C. Returns the exit code. */
+export async function runDev(args: string[], env: Env): Promise<number> {
+  const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' }, fresh: { type: 'boolean' } } });
+  if (values.help) return say(HELP);
+  const port = Number(env['PORT'] || 4000);
+  const url = `http://127.0.0.1:${port}`;
+  const lock = takeLock(join(HOME, 'dev.lock'), url);
+  if (!lock.isHeld) {
+    const { pid, note } = lock.holder;
+    return complain(`bin/dev is running here already: ${note}, process ${pid}. Stop it first (Ctrl-C there, or: kill ${pid}).`);
+  }
+  try {
+    if (!(await isPortFree(port))) {
+      return complain(`Port ${port} is taken by another program. Stop that, or use another port: PORT=${port + 1} bin/dev`);
+    }
+    if (values.fresh) rmSync(join(HOME, 'data'), { recursive: true, force: true });
+    return await withServers(env, (settings) => supervise(settings, url));
+  } catch (error) {
+    return complain(error instanceof Error ? error.message : String(error));
+  } finally {
+    lock.release();
+  }
+}
+
+/** Starts the servers that the settings do not name, and stops them in the end whatever happens. */
+async function withServers(env: Env, work: (settings: Env) => Promise<number>): Promise<number> {
+  const onProgress = (line: string) => console.log(styleText('dim', line));
+  const common = { toolsDir: join(HOME, 'servers'), path: env['PATH'] ?? '', onProgress };
+  const stops: (() => Promise<void>)[] = [];
+  const settings: Env = { NODE_ENV: 'development', LOG_FORMAT: 'pretty', ...env };
+  settings['SECRET_KEY_BASE'] ||= keepSecret();
+  try {
+    if (!env['BJR_DATABASE_HOST']) {
+      onProgress('Starting the private database …');
+      const directory = join(HOME, 'data/database');
+      const database = await startDatabase({ ...common, kinds: ['mysql', 'mariadb'], directory, isThrowaway: false });
+      stops.push(database.stop);
+      settings['BJR_DATABASE_HOST'] = database.host;
+      settings['BJR_DATABASE_PORT'] = String(database.port);
+      settings['BJR_DATABASE_USERNAME'] = database.username;
+      settings['BJR_DATABASE_PASSWORD'] = database.password;
+    }
+    if (!env['REDIS_HOST']) {
+      onProgress('Starting the private Redis …');
+      const redis = await startRedis({ ...common, directory: join(HOME, 'data/redis') });
+      stops.push(redis.stop);
+      settings['REDIS_HOST'] = redis.host;
+      settings['REDIS_PORT'] = String(redis.port);
+    }
+    return await work(settings);
+  } finally {
+    await Promise.all(stops.map((stop) => stop()));
+  }
+}
+
+/** Kept, so that tokens stay valid over a restart. */
+function keepSecret(): string {
+  const file = join(HOME, 'secret');
+  mkdirSync(HOME, { recursive: true });
+  if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });
+  return readFileSync(file, 'utf8');
+}
+
+async function supervise(settings: Env, url: string): Promise<number> {
+  const migrated = await start('migrate', settings).ended;
+  if (migrated !== 0) return migrated;
+  const parts = [start('api', settings), start('worker', settings)];
+  const stop = (signal: NodeJS.Signals) => {
+    for (const { child } of parts) child.kill(signal);
+  };
+  const stopped = onStopSignals({ onSecond: () => stop('SIGTERM') }).then(() => 'stopped' as const);
+  const died = Promise.race(parts.map(({ name, ended }) => ended.then((code) => ({ name, code }))));
+  void announce(url, Promise.race([stopped, died]));
+  const first = await Promise.race([stopped, died]);
+  if (first !== 'stopped') console.error(`The ${first.name} ended with code ${first.code}: stopping the rest.`);
+  else console.log('\nStopping; running commands may finish (Ctrl-C again: they are ended).');
+  stop('SIGTERM');
+  const codes = await Promise.all(parts.map(({ ended }) => ended));
+  return first === 'stopped' ? Math.max(...codes) : 1;
+}
+
+interface Part {
+  name: string;
+  child: ChildProcess;
+  ended: Promise<number>;
+}
+
+const COLOURS = { migrate: 'dim', api: 'cyan', worker: 'green' } as const;
+
+/** In a session of its own: Ctrl-C reaches `bin/dev`, which stops its parts in order. */
+function start(name: keyof typeof COLOURS, settings: Env): Part {
+  const child = spawn(process.execPath, [MAIN, name], { env: settings, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const tag = styleText(COLOURS[name], `${name.padEnd(7)}| `);
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = '';
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) console.log(tag + line);
+    });
+  }
+  const ended = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+  return { name, child, ended };
+}
+
+/** Says where to go, once everything answers. */
+async function announce(url: string, end: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  void end.then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    const isUp = await fetch(`${url}/health`).then(({ ok }) => ok, () => false);
+    if (isUp) break;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  if (isOver) return;
+  console.log(
+    styleText(
+      'bold',
+      `\nBJR is ready:  ${url}/api-docs   user admin, password password1234\nNext: the walkthrough in README.md. Ctrl-C stops everything.\n`,
+    ),
+  );
+}
+
+function say(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+function complain(text: string): number {
+  console.error(text);
+  return 1;
+}
