@@ -5,7 +5,11 @@ import type { Api } from './operation.ts';
 export function describeApi(api: Api) {
   const document = api.getOpenAPIDocument({
     openapi: '3.0.3',
-    info: { title: "BJR (Barry's Job Runner)", version: VERSION, description: 'Runs shell commands on a cron schedule.' },
+    info: {
+      title: "BJR (Barry's Job Runner)",
+      version: VERSION,
+      description: 'Runs shell commands on a cron schedule.',
+    },
     servers: [{ url: '/' }],
   });
   document.components = {

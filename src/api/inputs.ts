@@ -22,7 +22,7 @@ const FALSE = ['false', '0', 'no', 'off'];
 export function booleanOf(params: Params, name: string): boolean | undefined {
   const value = params[name];
   if (value === undefined || value === '') return undefined;
-  const word = typeof value === 'object' ? '' : String(value).toLowerCase();
+  const word = ['string', 'number', 'boolean'].includes(typeof value) ? `${value as string}`.toLowerCase() : '';
   if (TRUE.includes(word)) return true;
   if (FALSE.includes(word)) return false;
   throw invalid(`${label(name)} must be true or false`);
@@ -84,4 +84,3 @@ function invalid(problem: string): AppError {
 }
 
 const label = (name: string) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
-

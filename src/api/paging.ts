@@ -24,7 +24,7 @@ function numbersOf(c: Context<ApiEnv>): { page: number; perPage: number } {
 }
 
 function wholeNumber(value: unknown): number | null {
-  const text = String(value ?? '').trim();
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '';
   const number = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   return number > 0 ? number : null;
 }
@@ -47,5 +47,5 @@ function link(c: Context, relation: string, page: number): string {
   const url = new URL(c.req.url);
   const query = new URLSearchParams(url.search);
   query.set('page', String(page));
-  return `<${originOf(c)}${url.pathname}?${query}>; rel="${relation}"`;
+  return `<${originOf(c)}${url.pathname}?${query.toString()}>; rel="${relation}"`;
 }

@@ -31,9 +31,6 @@ async function superviseProcesses(config: Config, log: Log): Promise<number> {
       setTimeout(() => cluster.fork(), RESTART_MS);
     });
   });
-  const signalAll = (signal: NodeJS.Signals) => {
-    for (const child of Object.values(cluster.workers ?? {})) child?.process.kill(signal);
-  };
   await onStopSignals({ onSecond: () => signalAll('SIGKILL') });
   isStopping = true;
   signalAll('SIGTERM');
@@ -42,6 +39,10 @@ async function superviseProcesses(config: Config, log: Log): Promise<number> {
 }
 
 const RESTART_MS = 1000;
+
+function signalAll(signal: NodeJS.Signals): void {
+  for (const child of Object.values(cluster.workers ?? {})) child?.process.kill(signal);
+}
 
 async function serveApi(config: Config, log: Log): Promise<number> {
   const db = createDatabase(config.database, logEvents(log));

@@ -27,18 +27,25 @@ const MAIN = join(ROOT, 'src/main.ts');
 
 /** Runs everything on one machine until Ctrl-C. Returns the exit code. */
 export async function runDev(args: string[], env: Env): Promise<number> {
-  const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' }, fresh: { type: 'boolean' } } });
+  const { values } = parseArgs({
+    args,
+    options: { help: { type: 'boolean', short: 'h' }, fresh: { type: 'boolean' } },
+  });
   if (values.help) return say(HELP);
   const port = Number(env['PORT'] || 4000);
   const url = `http://127.0.0.1:${port}`;
   const lock = takeLock(join(HOME, 'dev.lock'), url);
   if (!lock.isHeld) {
     const { pid, note } = lock.holder;
-    return complain(`bin/dev is running here already: ${note}, process ${pid}. Stop it first (Ctrl-C there, or: kill ${pid}).`);
+    return complain(
+      `bin/dev is running here already: ${note}, process ${pid}. Stop it first (Ctrl-C there, or: kill ${pid}).`,
+    );
   }
   try {
     if (!(await isPortFree(port))) {
-      return complain(`Port ${port} is taken by another program. Stop that, or use another port: PORT=${port + 1} bin/dev`);
+      return complain(
+        `Port ${port} is taken by another program. Stop that, or use another port: PORT=${port + 1} bin/dev`,
+      );
     }
     if (values.fresh) rmSync(join(HOME, 'data'), { recursive: true, force: true });
     return await withServers(env, (settings) => supervise(settings, url));
@@ -51,7 +58,6 @@ export async function runDev(args: string[], env: Env): Promise<number> {
 
 /** Starts the servers that the settings do not name, and stops them in the end whatever happens. */
 async function withServers(env: Env, work: (settings: Env) => Promise<number>): Promise<number> {
-  const onProgress = (line: string) => console.log(styleText('dim', line));
   const common = { toolsDir: join(HOME, 'servers'), path: env['PATH'] ?? '', onProgress };
   const stops: (() => Promise<void>)[] = [];
   const settings: Env = { NODE_ENV: 'development', LOG_FORMAT: 'pretty', ...env };
@@ -79,6 +85,8 @@ async function withServers(env: Env, work: (settings: Env) => Promise<number>): 
     await Promise.all(stops.map((stop) => stop()));
   }
 }
+
+const onProgress = (line: string) => console.log(styleText('dim', line));
 
 /** Kept, so that tokens stay valid over a restart. */
 function keepSecret(): string {
@@ -116,7 +124,11 @@ const COLOURS = { migrate: 'dim', api: 'cyan', worker: 'green' } as const;
 
 /** In a session of its own: Ctrl-C reaches `bin/dev`, which stops its parts in order. */
 function start(name: keyof typeof COLOURS, settings: Env): Part {
-  const child = spawn(process.execPath, [MAIN, name], { env: settings, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, name], {
+    env: settings,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const tag = styleText(COLOURS[name], `${name.padEnd(7)}| `);
   for (const stream of [child.stdout, child.stderr]) {
     let rest = '';
@@ -137,7 +149,10 @@ async function announce(url: string, end: Promise<unknown>): Promise<void> {
     isOver = true;
   });
   while (!isOver) {
-    const isUp = await fetch(`${url}/health`).then(({ ok }) => ok, () => false);
+    const isUp = await fetch(`${url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
     if (isUp) break;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }

@@ -61,7 +61,7 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const leader = createService({ name: 'leader', log: workerLog, runOnce });
   const listener = listenForWakeUps(redis, prefix, worker.wake);
 
-  worker.start();
+  await worker.start();
   leader.start();
   workerLog.info({ slots: config.worker.slots, runners: config.worker.runners }, 'The worker is ready');
 

@@ -44,7 +44,8 @@ const unprintable = (field: string, value: string) =>
 
 function cronProblems({ cron, timezone }: JobDefinition): string[] {
   if (cron.trim() === '') return blank('Cron', cron);
-  if (cron.length > CRON_LENGTH_MAX) return tooLong('Cron', cron.length, `${CRON_LENGTH_MAX} characters`, CRON_LENGTH_MAX);
+  if (cron.length > CRON_LENGTH_MAX)
+    return tooLong('Cron', cron.length, `${CRON_LENGTH_MAX} characters`, CRON_LENGTH_MAX);
   try {
     parseSchedule(cron, timezone);
     return [];

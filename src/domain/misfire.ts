@@ -79,6 +79,7 @@ function lateThan(passed: Date[], { now, graceMs }: Overdue): Date[] {
 
 function occurrencesUntil(schedule: Schedule, first: Date, until: Date, countMax: number): Date[] {
   const found: Date[] = [];
-  for (let at: Date | null = first; at && at <= until && found.length < countMax; at = schedule.next(at)) found.push(at);
+  for (let at: Date | null = first; at && at <= until && found.length < countMax; at = schedule.next(at))
+    found.push(at);
   return found;
 }

@@ -38,6 +38,7 @@ export function formatInZone(instant: Date, timezone: string): string {
 
 function formatOffset(minutes: number): string {
   const size = Math.abs(Math.round(minutes));
-  const two = (n: number) => String(n).padStart(2, '0');
   return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
+
+const two = (n: number) => String(n).padStart(2, '0');

@@ -76,7 +76,9 @@ function readKind(directory: string): DatabaseKind | null {
 function requireSameKind(directory: string, kind: DatabaseKind): void {
   const made = readKind(directory);
   if (made && made !== kind) {
-    throw new Error(`The data in ${directory} was made by ${made}, and this is ${kind}. Start over with: bin/dev --fresh`);
+    throw new Error(
+      `The data in ${directory} was made by ${made}, and this is ${kind}. Start over with: bin/dev --fresh`,
+    );
   }
   writeFileSync(join(directory, 'kind'), kind);
 }
@@ -158,12 +160,17 @@ function bootstrapMariadb(program: string, args: string[], draft: string): void 
   if (!share) throw new Error(`The system tables of ${program} are not where they should be (${shares.join(', ')})`);
   const tables = ['mysql_system_tables.sql', 'mysql_performance_tables.sql', 'mysql_system_tables_data.sql'];
   const sql = tables.map((file) => readFileSync(join(share, file), 'utf8')).join('\n');
-  runToEnd(program, [...args, '--bootstrap', '--enforce-storage-engine='], `CREATE DATABASE mysql;\nUSE mysql;\n${sql}`);
+  runToEnd(
+    program,
+    [...args, '--bootstrap', '--enforce-storage-engine='],
+    `CREATE DATABASE mysql;\nUSE mysql;\n${sql}`,
+  );
 }
 
 function runToEnd(program: string, args: string[], input = ''): void {
   const { status, stderr, error } = spawnSync(program, args, { input, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  if (status !== 0) throw new Error(`${program} could not make its data directory:\n${error?.message ?? stderr.slice(-2000)}`);
+  if (status !== 0)
+    throw new Error(`${program} could not make its data directory:\n${error?.message ?? stderr.slice(-2000)}`);
 }
 
 function startInDocker({ kind, port, password, isThrowaway }: Omit<NativeStart, 'program' | 'directory'>) {

@@ -25,7 +25,10 @@ export async function startContainer({ kind, port, env, volume }: ContainerStart
   // Values go through the client's environment: a command line can be read by everyone.
   for (const key of Object.keys(env)) args.push('--env', key);
   spawnSync('docker', ['rm', '--force', name], { stdio: 'ignore' });
-  const started = spawnSync('docker', [...args, IMAGES[kind]], { encoding: 'utf8', env: { ...env, PATH: '/usr/local/bin:/usr/bin:/bin' } });
+  const started = spawnSync('docker', [...args, IMAGES[kind]], {
+    encoding: 'utf8',
+    env: { ...env, PATH: '/usr/local/bin:/usr/bin:/bin' },
+  });
   if (started.status !== 0) throw new Error(`docker run ${IMAGES[kind]} failed: ${started.stderr}`);
   await awaitPort(port, { timeoutMs: 120_000, failure: () => null });
   return {

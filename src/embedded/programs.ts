@@ -26,7 +26,10 @@ const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/libexec'];
 const FORMULAS: Record<ServerKind, string> = { mysql: 'mysql', mariadb: 'mariadb', redis: 'redis' };
 
 /** A server's program from this machine or fetched earlier; null when there is none. */
-export function findProgram(kind: ServerKind, { toolsDir, path }: Pick<FindOptions, 'toolsDir' | 'path'>): string | null {
+export function findProgram(
+  kind: ServerKind,
+  { toolsDir, path }: Pick<FindOptions, 'toolsDir' | 'path'>,
+): string | null {
   const brewed = ['/opt/homebrew/opt', '/usr/local/opt'].flatMap((opt) => [
     join(opt, FORMULAS[kind], 'bin'),
     join(opt, FORMULAS[kind], 'sbin'),

@@ -29,12 +29,12 @@ export async function startServer({ name, program, args, port, directory, startT
   closeSync(log);
   let ending: string | null = null;
   const ended = new Promise<void>((resolve) => {
-    const end = (reason: string) => {
+    const settle = (reason: string) => {
       ending ??= `${name} ${reason}. The end of ${logFile}:\n${tailOf(logFile)}`;
       resolve();
     };
-    child.once('exit', (code, signal) => end(`ended at once (${signal ?? code})`));
-    child.once('error', (error) => end(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) => settle(`ended at once (${signal ?? code})`));
+    child.once('error', (error) => settle(`could not be started: ${error.message}`));
   });
   const { pid } = child;
   if (pid !== undefined) writeFileSync(pidFile, String(pid));

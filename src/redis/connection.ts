@@ -17,7 +17,7 @@ export function connectRedis(config: RedisConfig, log: Log): Redis {
     commandTimeout: 1000,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 2000),
+    retryStrategy: (tries) => Math.min(50 * 2 ** tries, 2000),
   });
   let isAway = false;
   redis.on('error', (error: Error) => {

@@ -38,7 +38,9 @@ export function createBoundedOutput(bytesMax: number): BoundedOutput {
 
   const readTail = () => {
     const end = tailBytes % (tailMax || 1);
-    return tailBytes <= tailMax ? tail.subarray(0, tailBytes) : Buffer.concat([tail.subarray(end), tail.subarray(0, end)]);
+    return tailBytes <= tailMax
+      ? tail.subarray(0, tailBytes)
+      : Buffer.concat([tail.subarray(end), tail.subarray(0, end)]);
   };
 
   return {

@@ -158,4 +158,3 @@ function failed(error: unknown): Exit {
 
 /** The machine's monotonic clock: the coordinator reads the same one. */
 const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
-

@@ -26,7 +26,8 @@ export function explainStartFailure({ code, command, cwd }: { code: string; comm
   const directory = whyNotEntered(cwd);
   if (directory) return { exitCode: 127, errorMessage: `Cannot enter the job directory '${cwd}': ${directory}.` };
   const interpreter = interpreterOf(command);
-  if (code === 'ENOENT') return { exitCode: 127, errorMessage: `Interpreter '${interpreter}' not found${hint(interpreter)}.` };
+  if (code === 'ENOENT')
+    return { exitCode: 127, errorMessage: `Interpreter '${interpreter}' not found${hint(interpreter)}.` };
   if (code === 'EACCES') return { exitCode: 126, errorMessage: `Interpreter '${interpreter}' is not executable.` };
   return { exitCode: 126, errorMessage: `The command could not be started: ${code}.` };
 }

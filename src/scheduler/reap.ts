@@ -28,7 +28,11 @@ export async function reap({ db, registry, wakeUps, emit }: ReapParts): Promise<
   return count;
 }
 
-function report(lease: ExpiredLease, { runId, misfire }: NonNullable<Awaited<ReturnType<typeof reapLost>>>, emit: Emit) {
+function report(
+  lease: ExpiredLease,
+  { runId, misfire }: NonNullable<Awaited<ReturnType<typeof reapLost>>>,
+  emit: Emit,
+) {
   const { jobId, workerId } = lease;
   emit({ type: 'run_reaped', jobId, runId, workerId });
   if (misfire) emit({ type: 'misfired', jobId, count: misfire.count, reason: misfire.reason });

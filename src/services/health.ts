@@ -10,10 +10,7 @@ export type Part = 'database' | 'redis' | 'workers';
 
 /** Which parts are down: [] when the database and Redis answer and a worker is alive. */
 export async function findPartsDown({ db, registry }: HealthParts): Promise<Part[]> {
-  const [isDatabaseUp, workers] = await Promise.all([
-    within(PATIENCE_MS, readNowMs(db)),
-    registry.list(),
-  ]);
+  const [isDatabaseUp, workers] = await Promise.all([within(PATIENCE_MS, readNowMs(db)), registry.list()]);
   return [
     ...(isDatabaseUp ? [] : (['database'] as const)),
     ...(workers === null ? (['redis'] as const) : []),
@@ -28,7 +25,13 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), ms);
   });
-  const isDone = await Promise.race([work.then(() => true, () => false), late]);
+  const isDone = await Promise.race([
+    work.then(
+      () => true,
+      () => false,
+    ),
+    late,
+  ]);
   clearTimeout(timer);
   return isDone;
 }

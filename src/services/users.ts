@@ -71,7 +71,8 @@ const USERNAME_LENGTH_MAX = 255;
 
 function usernameProblems(username: string): string[] {
   if (username.trim() === '') return ["Username can't be blank"];
-  if (username.length > USERNAME_LENGTH_MAX) return [`Username is too long (maximum is ${USERNAME_LENGTH_MAX} characters)`];
+  if (username.length > USERNAME_LENGTH_MAX)
+    return [`Username is too long (maximum is ${USERNAME_LENGTH_MAX} characters)`];
   return username.includes('\0') ? ["Username can't contain a null character"] : [];
 }
 

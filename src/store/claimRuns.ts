@@ -63,7 +63,11 @@ async function claim(tx: Queryable, options: ClaimOptions, isRepeat: boolean): P
   const toRun = decided.filter((decision) => decision.willRun);
   const runs = await insertRuns(tx, toRun, { now, workerId: options.workerId });
   await lease(tx, toRun, runs, options);
-  await moveOn(tx, decided.filter((decision) => !decision.willRun), now);
+  await moveOn(
+    tx,
+    decided.filter((decision) => !decision.willRun),
+    now,
+  );
   const misfires = decided.flatMap(({ misfire }) => misfire ?? []);
   await insertMisfires(tx, misfires);
   const broken = decided.flatMap(({ job, error }) => (error === undefined ? [] : { jobId: job.id, error }));
@@ -209,7 +213,10 @@ function sqlInstant(instant: Date | null): SQL {
 async function moveOn(tx: Queryable, decisions: Decision[], now: Date): Promise<void> {
   for (const { job, nextRun } of decisions) {
     const standing = plan({ enabled: job.enabled, nextRun }, now);
-    await tx.update(jobs).set({ nextRun, trigger: 'schedule', attempt: 1, ...standing }).where(eq(jobs.id, job.id));
+    await tx
+      .update(jobs)
+      .set({ nextRun, trigger: 'schedule', attempt: 1, ...standing })
+      .where(eq(jobs.id, job.id));
   }
 }
 
@@ -218,7 +225,15 @@ async function takenOccurrences(tx: Queryable, due: DueJob[]): Promise<Set<strin
     .select({ jobId: jobRuns.jobId, scheduledFor: jobRuns.scheduledFor })
     .from(jobRuns)
     .innerJoin(jobs, and(eq(jobs.id, jobRuns.jobId), eq(jobRuns.attempt, jobs.attempt)))
-    .where(and(inArray(jobs.id, due.map((job) => job.id)), sql`${jobRuns.scheduledFor} >= ${jobs.nextRun}`));
+    .where(
+      and(
+        inArray(
+          jobs.id,
+          due.map((job) => job.id),
+        ),
+        sql`${jobRuns.scheduledFor} >= ${jobs.nextRun}`,
+      ),
+    );
   return new Set(rows.flatMap((row) => (row.scheduledFor ? [occurrenceKey(row.jobId, row.scheduledFor)] : [])));
 }
 

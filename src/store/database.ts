@@ -49,8 +49,7 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   });
   const db = drizzle(pool);
   return Object.assign(db, {
-    transact: <T>(work: (tx: Queryable) => Promise<T>) =>
-      retryDeadlocks(() => db.transaction((tx) => work(tx)), emit),
+    transact: <T>(work: (tx: Queryable) => Promise<T>) => retryDeadlocks(() => db.transaction((tx) => work(tx)), emit),
     dedicate: () => dedicate(config),
     close: () => pool.end(),
   });

@@ -1,4 +1,4 @@
-import { type Queryable, insertId } from './database.ts';
+import { insertId, type Queryable } from './database.ts';
 import { folders } from './schema.ts';
 
 export async function insertFolder(tx: Queryable, folder: typeof folders.$inferInsert): Promise<number> {

@@ -15,7 +15,10 @@ export type Job = JobRow & { tags: string[] };
 export type JobWrite = JobDefinition & { tags?: string[] };
 
 export async function findJob(db: Queryable, { id, userId }: { id: number; userId: number }): Promise<Job | undefined> {
-  const [job] = await db.select().from(jobs).where(and(eq(jobs.id, id), eq(jobs.userId, userId)));
+  const [job] = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.id, id), eq(jobs.userId, userId)));
   return job && { ...job, tags: (await findTags(db, [id])).get(id) ?? [] };
 }
 
@@ -30,7 +33,10 @@ export async function listJobs(
     .orderBy(asc(jobs.nextRun), asc(jobs.id))
     .limit(limit)
     .offset(offset);
-  const tagsOf = await findTags(db, found.map(({ id }) => id));
+  const tagsOf = await findTags(
+    db,
+    found.map(({ id }) => id),
+  );
   const total = await db.$count(jobs, eq(jobs.userId, userId));
   return { jobs: found.map((job) => ({ ...job, tags: tagsOf.get(job.id) ?? [] })), total };
 }
@@ -40,14 +46,23 @@ export async function insertJob(tx: Queryable, userId: number, { tags = [], ...j
   const now = new Date(await readNowMs(tx));
   const nextRun = parseSchedule(job.cron, job.timezone).next(now);
   const standing = plan({ enabled: job.enabled, nextRun }, now);
-  const id = insertId(await tx.insert(jobs).values({ userId, ...job, nameKey: foldName(job.name), nextRun, ...standing }));
+  const id = insertId(
+    await tx.insert(jobs).values({ userId, ...job, nameKey: foldName(job.name), nextRun, ...standing }),
+  );
   await setTags(tx, { id, userId }, tags);
   return id;
 }
 
 /** The user's job, locked until the transaction ends. */
-export async function lockJob(tx: Queryable, { id, userId }: { id: number; userId: number }): Promise<JobRow | undefined> {
-  const [job] = await tx.select().from(jobs).where(and(eq(jobs.id, id), eq(jobs.userId, userId))).for('update');
+export async function lockJob(
+  tx: Queryable,
+  { id, userId }: { id: number; userId: number },
+): Promise<JobRow | undefined> {
+  const [job] = await tx
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.id, id), eq(jobs.userId, userId)))
+    .for('update');
   return job;
 }
 

@@ -33,6 +33,11 @@ async function markBatch(tx: Queryable): Promise<number> {
   await tx
     .update(jobs)
     .set({ state: 'due', dueAt: sql`${jobs.nextRun}`, trigger: 'schedule', attempt: 1 })
-    .where(inArray(jobs.id, rows.map((row) => row.id)));
+    .where(
+      inArray(
+        jobs.id,
+        rows.map((row) => row.id),
+      ),
+    );
   return rows.length;
 }

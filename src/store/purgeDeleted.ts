@@ -34,6 +34,11 @@ async function purgeBatch(db: Database, jobId: number): Promise<number> {
 }
 
 async function idsOf(db: Database, table: typeof jobRuns | typeof misfires, jobId: number): Promise<number[]> {
-  const rows = await db.select({ id: table.id }).from(table).where(eq(table.jobId, jobId)).orderBy(asc(table.id)).limit(BATCH);
+  const rows = await db
+    .select({ id: table.id })
+    .from(table)
+    .where(eq(table.jobId, jobId))
+    .orderBy(asc(table.id))
+    .limit(BATCH);
   return rows.map(({ id }) => id);
 }

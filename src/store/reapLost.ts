@@ -32,21 +32,26 @@ export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | nu
     const job = await lockLeased(tx, lease);
     if (!job?.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
     const now = new Date(job.nowMicros / 1000);
-    const { misfire } = await giveUpLease(tx, job, { reason: 'lost', set: { success: false, lastRun: startOf(job.runId) } });
+    const { misfire } = await giveUpLease(tx, job, {
+      reason: 'lost',
+      set: { success: false, lastRun: startOf(job.runId) },
+    });
     if (job.runId === null) return { runId: null, misfire };
     await finishRun(tx, {
       runId: job.runId,
       leaseToken: lease.leaseToken,
       outcome: 'lost',
       returnCode: RETURN_CODE_UNKNOWN,
-      errorMessage: 'Lost: its worker stopped answering and the lease expired. Whether the command finished is not known.',
+      errorMessage:
+        'Lost: its worker stopped answering and the lease expired. Whether the command finished is not known.',
       finishedAt: now,
     });
     return { runId: job.runId, misfire };
   });
 }
 
-const startOf = (runId: number | null) => sql`(SELECT ${jobRuns.startedAt} FROM ${jobRuns} WHERE ${jobRuns.id} = ${runId})`;
+const startOf = (runId: number | null) =>
+  sql`(SELECT ${jobRuns.startedAt} FROM ${jobRuns} WHERE ${jobRuns.id} = ${runId})`;
 
 /** Clients expect a number; no exit status is negative. */
 const RETURN_CODE_UNKNOWN = -1;

@@ -14,7 +14,10 @@ export async function renewLeases(
 ): Promise<HeldLease[]> {
   if (leases.length === 0) return [];
   const ids = leases.map(({ jobId }) => jobId);
-  const tokens = sql.join(leases.map(({ jobId, leaseToken }) => sql`WHEN ${jobId} THEN ${leaseToken}`), sql` `);
+  const tokens = sql.join(
+    leases.map(({ jobId, leaseToken }) => sql`WHEN ${jobId} THEN ${leaseToken}`),
+    sql` `,
+  );
   const held = and(
     inArray(jobs.id, ids),
     eq(jobs.state, 'leased'),

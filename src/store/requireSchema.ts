@@ -27,10 +27,8 @@ function newestMigrationAt(): number {
 
 async function lastMigrationAt(db: Database): Promise<number> {
   try {
-    const [row] = await db
-      .select({ at: sql<number>`MAX(created_at)` })
-      .from(sql`__drizzle_migrations`);
-    return Number(row?.at ?? 0);
+    const [row] = await db.select({ at: sql<number>`MAX(created_at)` }).from(sql`__drizzle_migrations`);
+    return row?.at ?? 0;
   } catch (error) {
     if (['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR'].includes(errorCode(error))) return 0;
     throw error;

@@ -8,7 +8,10 @@ export async function setTags(tx: Queryable, job: { id: number; userId: number }
   await tx.delete(jobTags).where(eq(jobTags.jobId, job.id));
   if (names.length === 0) return;
   const rows = names.map((name) => ({ userId: job.userId, name, nameKey: foldName(name) }));
-  await tx.insert(tags).values(rows).onDuplicateKeyUpdate({ set: { id: sql`${tags.id}` } });
+  await tx
+    .insert(tags)
+    .values(rows)
+    .onDuplicateKeyUpdate({ set: { id: sql`${tags.id}` } });
   const keys = rows.map(({ nameKey }) => nameKey);
   const found = await tx
     .select({ id: tags.id })

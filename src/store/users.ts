@@ -11,7 +11,10 @@ export async function findUser(db: Queryable, id: number): Promise<User | undefi
 }
 
 export async function findUserByName(db: Queryable, username: string): Promise<User | undefined> {
-  const [user] = await db.select().from(users).where(eq(users.usernameKey, foldName(username)));
+  const [user] = await db
+    .select()
+    .from(users)
+    .where(eq(users.usernameKey, foldName(username)));
   return user;
 }
 
@@ -50,9 +53,14 @@ export function deleteUser(db: Database, id: number): Promise<boolean> {
   return db.transact(async (tx) => {
     const removed = await tx.delete(users).where(eq(users.id, id));
     if (affectedRows(removed) !== 1) return false;
-    const jobsOfUser = tx.select({ jobId: jobs.id, createdAt: sql`UTC_TIMESTAMP(6)` }).from(jobs).where(eq(jobs.userId, id));
+    const jobsOfUser = tx
+      .select({ jobId: jobs.id, createdAt: sql`UTC_TIMESTAMP(6)` })
+      .from(jobs)
+      .where(eq(jobs.userId, id));
     await tx.insert(purges).select(sql`${jobsOfUser.getSQL()}`);
-    await tx.execute(sql`DELETE job_tags FROM job_tags JOIN jobs ON jobs.id = job_tags.job_id WHERE jobs.user_id = ${id}`);
+    await tx.execute(
+      sql`DELETE job_tags FROM job_tags JOIN jobs ON jobs.id = job_tags.job_id WHERE jobs.user_id = ${id}`,
+    );
     await tx.delete(jobs).where(eq(jobs.userId, id));
     await tx.delete(tags).where(eq(tags.userId, id));
     await tx.delete(folders).where(eq(folders.userId, id));

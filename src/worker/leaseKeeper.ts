@@ -2,8 +2,8 @@ import { monotonicMs } from '../platform/clock.ts';
 import { createService } from '../platform/service.ts';
 import { readNowMs } from '../store/database.ts';
 import { renewLeases } from '../store/renewLeases.ts';
+import type { WorkerParts } from './parts.ts';
 import type { RunningRuns } from './runningRuns.ts';
-import type { WorkerParts } from './worker.ts';
 
 export interface LeaseKeeper {
   start(): void;
@@ -80,5 +80,6 @@ async function beat({ registry, identity, config, running, isQuiet }: Parts, con
 }
 
 function loseAll({ running, pool, config }: Parts): void {
-  for (const runId of running.all.keys()) pool.kill(runId, 'lease_lost', Math.min(config.killGraceMs, config.leaseMs / 3));
+  for (const runId of running.all.keys())
+    pool.kill(runId, 'lease_lost', Math.min(config.killGraceMs, config.leaseMs / 3));
 }

@@ -8,7 +8,7 @@ import type { Log } from '../platform/log.ts';
 import type { Exit } from '../runner/protocol.ts';
 import type { ClaimedRun } from '../store/claimRuns.ts';
 import type { Database } from '../store/database.ts';
-import { recordOutcome, type RunOutcome } from '../store/recordOutcome.ts';
+import { type RunOutcome, recordOutcome } from '../store/recordOutcome.ts';
 import { commandEnvironment } from './commandEnvironment.ts';
 import type { RunnerPool } from './runnerPool.ts';
 
@@ -78,7 +78,10 @@ async function record(outcome: RunOutcome, { db, emit, log }: RunCommandParts): 
       if (misfire) emit({ type: 'misfired', jobId, count: misfire.count, reason: misfire.reason });
       return recorded.dueAt;
     } catch (error) {
-      log.error({ err: error, jobId, runId, failures }, 'The outcome could not be recorded yet; it will be tried again');
+      log.error(
+        { err: error, jobId, runId, failures },
+        'The outcome could not be recorded yet; it will be tried again',
+      );
       await delay(Math.min(100 * 2 ** failures, RETRY_MS_MAX));
     }
   }

@@ -1,12 +1,14 @@
 import type { Log } from '../platform/log.ts';
 import type { Exit, FromRunner, KillReason, StartRequest } from '../runner/protocol.ts';
-import { endOrphan, type ProcessIdentity, identify } from './orphan.ts';
+import { endOrphan, identify, type ProcessIdentity } from './orphan.ts';
 import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 
 /** The runner processes: which of them a command goes to, and what becomes of its run when one dies. */
 export interface RunnerPool {
   /** Resolves with how the command ended; never rejects. */
   execute(request: Omit<StartRequest, 'type'>, onStarted: (pid: number) => void): Promise<Exit>;
+  /** Resolves when every runner has loaded. */
+  ready(): Promise<void>;
   kill(runId: number, reason: KillReason, graceMs: number): void;
   close(): Promise<void>;
 }
@@ -22,6 +24,7 @@ interface Pending {
 interface Runner {
   process: RunnerProcess;
   running: number;
+  ready: Promise<void>;
 }
 
 /** A runner that dies at once is not started again faster than this. */
@@ -33,15 +36,17 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
   let isClosing = false;
 
   const addRunner = () => {
-    const runner: Runner = {
-      running: 0,
-      process: startRunner(log, { onMessage: (message) => hear(message), onExit: (reason) => lose(runner, reason) }),
+    const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>();
+    const onMessage = (message: FromRunner) => (message.type === 'ready' ? becomeReady() : hear(message));
+    const onExit = (reason: string) => {
+      becomeReady();
+      lose(runner, reason);
     };
+    const runner: Runner = { running: 0, ready, process: startRunner(log, { onMessage, onExit }) };
     runners.push(runner);
   };
 
-  const hear = (message: FromRunner) => {
-    if (message.type === 'ready') return;
+  const hear = (message: Exclude<FromRunner, { type: 'ready' }>) => {
     const run = pending.get(message.runId);
     if (!run) return;
     if (message.type === 'finished') return settle(message.runId, run, message.exit);
@@ -81,6 +86,9 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
         runner.process.send({ type: 'start', ...request });
       });
     },
+    async ready() {
+      await Promise.all(runners.map((runner) => runner.ready));
+    },
     kill(runId, reason, graceMs) {
       pending.get(runId)?.runner.process.send({ type: 'kill', runId, reason, graceMs });
     },
@@ -92,7 +100,10 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
 }
 
 function leastBusy(runners: Runner[]): Runner | undefined {
-  return runners.reduce<Runner | undefined>((best, next) => (best && best.running <= next.running ? best : next), undefined);
+  return runners.reduce<Runner | undefined>(
+    (best, next) => (best && best.running <= next.running ? best : next),
+    undefined,
+  );
 }
 
 const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;

@@ -28,7 +28,9 @@ const LEAN = ['--max-semi-space-size=1', '--max-old-space-size=256', '--disable-
 /** Starts a runner: an empty environment, no open files but standard ones, and the channel. */
 export function startRunner(log: Log, listeners: RunnerListeners): RunnerProcess {
   const child = fork(ENTRY, [], { env: {}, execArgv: LEAN, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => log.error({ runner: child.pid, text }, 'A runner says'));
+  child.stderr
+    ?.setEncoding('utf8')
+    .on('data', (text: string) => log.error({ runner: child.pid, text }, 'A runner says'));
   child.on('message', (message: FromRunner) => listeners.onMessage(message));
   const gone = exitOf(child);
   void gone.then(listeners.onExit);

@@ -1,36 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DatabaseClock } from '../platform/clock.ts';
 import { monotonicMs } from '../platform/clock.ts';
-import type { WorkerConfig } from '../platform/config.ts';
-import type { Emit } from '../platform/events.ts';
-import type { Log } from '../platform/log.ts';
 import { createService } from '../platform/service.ts';
-import type { Heartbeat, WorkerRegistry } from '../redis/workers.ts';
 import type { ClaimedRun } from '../store/claimRuns.ts';
-import type { Database } from '../store/database.ts';
 import { releaseLease } from '../store/releaseLease.ts';
 import { createClaimPass } from './claimLoop.ts';
 import { createLeaseKeeper } from './leaseKeeper.ts';
+import type { WorkerParts } from './parts.ts';
 import { runCommand } from './runCommand.ts';
-import type { RunnerPool } from './runnerPool.ts';
 import { createRunningRuns } from './runningRuns.ts';
-
-export interface WorkerParts {
-  db: Database;
-  registry: WorkerRegistry;
-  pool: RunnerPool;
-  clock: DatabaseClock;
-  config: WorkerConfig;
-  identity: Pick<Heartbeat, 'workerId' | 'host' | 'pid' | 'version'>;
-  home: string;
-  hasWakeUps(): boolean;
-  emit: Emit;
-  log: Log;
-}
 
 /** The coordinator: claim → execute → record, with leases and heartbeats kept up until the last command is gone. */
 export interface Worker {
-  start(): void;
+  start(): Promise<void>;
   /** There may be something to claim. */
   wake(): void;
   /** No new claims; running commands finish up to the drain's deadline, then their trees are ended and recorded. */
@@ -46,17 +27,19 @@ export function createWorker(parts: WorkerParts): Worker {
   let isDraining = false;
 
   const launch = (run: ClaimedRun) => {
-    if (isDraining) return void release(run);
     running.add(run);
-    void runCommand(run, parts).then((dueAt) => {
+    if (isDraining) void release(run);
+    else void execute(run);
+  };
+
+  const execute = (run: ClaimedRun) =>
+    runCommand(run, parts).then((dueAt) => {
       running.remove(run.runId);
       // A slot is free, or the job is due again: the loop decides which matters.
       if (running.free() === 1 || dueAt) claims.wake();
     });
-  };
 
   const release = async (run: ClaimedRun) => {
-    running.add(run);
     const isReleased = await releaseLease(db, run).catch((error: unknown) => log.error({ err: error }, 'No release'));
     if (isReleased) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
     running.remove(run.runId);
@@ -85,7 +68,9 @@ export function createWorker(parts: WorkerParts): Worker {
   };
 
   return {
-    start() {
+    async start() {
+      // A command that waits for its runner to load would start late.
+      await pool.ready();
       leases.start();
       claims.start();
     },

@@ -64,6 +64,9 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
     },
     (c) => occurrences(c, parts),
   );
+  api.on(['GET'], ['/job_api/:id/occurrences'], ...guards, () => {
+    throw new AppError({ code: 'end_date_missing' });
+  });
   add(
     {
       method: 'post',

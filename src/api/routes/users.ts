@@ -64,7 +64,12 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
         summary: "Changes a user's password, which revokes the user's tokens",
         params: { id },
         body: UserUpdateIn,
-        responses: { 200: aUser, 403: refused, 404: notFound, 422: { description: 'A field has a value that cannot be' } },
+        responses: {
+          200: aUser,
+          403: refused,
+          404: notFound,
+          422: { description: 'A field has a value that cannot be' },
+        },
       },
       guards,
       async (c) => {
