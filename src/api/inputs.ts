@@ -22,7 +22,7 @@ const FALSE = ['false', '0', 'no', 'off'];
 export function booleanOf(params: Params, name: string): boolean | undefined {
   const value = params[name];
   if (value === undefined || value === '') return undefined;
-  const word = ['string', 'number', 'boolean'].includes(typeof value) ? `${value as string}`.toLowerCase() : '';
+  const word = textOf(params, name)?.toLowerCase() ?? '';
   if (TRUE.includes(word)) return true;
   if (FALSE.includes(word)) return false;
   throw invalid(`${label(name)} must be true or false`);

@@ -44,12 +44,16 @@ export async function startServer({ name, program, args, port, directory, startT
     pid: pid ?? 0,
     async stop() {
       if (ending === null) child.kill('SIGTERM');
-      await Promise.race([ended, delay(30_000).then(() => child.kill('SIGKILL'))]);
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       await ended;
+      clearTimeout(late);
       rmSync(pidFile, { force: true });
     },
   } satisfies ServerProcess;
 }
+
+/** A database writes its pages out before it ends. */
+const STOP_MS = 30_000;
 
 /** Ends the server that an earlier owner of the directory, who was killed, has left running there. */
 export async function stopOrphan(name: string, directory: string): Promise<boolean> {
@@ -63,7 +67,7 @@ export async function stopOrphan(name: string, directory: string): Promise<boole
 
 async function end(pid: number): Promise<void> {
   process.kill(pid, 'SIGTERM');
-  for (let waitedMs = 0; isAlive(pid) && waitedMs < 30_000; waitedMs += 50) await delay(50);
+  for (let waitedMs = 0; isAlive(pid) && waitedMs < STOP_MS; waitedMs += 50) await delay(50);
   if (isAlive(pid)) process.kill(pid, 'SIGKILL');
 }
 

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { DatabaseKind } from '../../src/embedded/database.ts';
+import { startThrowawayServers } from './servers.ts';
+
+const HELP = `bin/test: the whole test suite, over throw-away servers, on MySQL and then on MariaDB.
+
+  bin/test                        everything
+  bin/test --database mysql       on one of them only (mysql or mariadb)
+  bin/test test/domain            some files; further arguments are vitest's
+
+A server that can be neither found nor fetched is left out and said so; with CI=true that is a failure.`;
+
+const DATABASES: DatabaseKind[] = ['mysql', 'mariadb'];
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { database: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    allowPositionals: true,
+    strict: true,
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const kinds = DATABASES.filter((kind) => !values.database || values.database === kind);
+  if (kinds.length === 0) throw new Error(`--database takes ${DATABASES.join(' or ')}`);
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const ran: string[] = [];
+  for (const kind of kinds) {
+    // What touches no server need not run twice.
+    const isRepeat = ran.length > 0;
+    const result = await runOn(kind, [...positionals, ...(isRepeat ? ['--exclude', 'test/domain/**'] : [])]);
+    if (!result) continue;
+    ran.push(kind);
+    totals.passed += result.passed;
+    totals.failed += result.failed;
+    totals.skipped += result.skipped;
+  }
+  const missing = kinds.filter((kind) => !ran.includes(kind));
+  console.log(`\nRan on ${ran.join(' and ') || 'nothing'}${missing.length > 0 ? `; not on ${missing.join(', ')}` : ''}.`);
+  console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  const isIncomplete = ran.length === 0 || (missing.length > 0 && process.env['CI'] === 'true');
+  return totals.failed > 0 || totals.passed === 0 || isIncomplete ? 1 : 0;
+}
+
+/** Null: this database cannot be had here. */
+async function runOn(kind: DatabaseKind, args: string[]): Promise<Totals | null> {
+  console.log(`\n== ${kind}`);
+  const servers = await startThrowawayServers(kind).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    return null;
+  });
+  if (!servers) return null;
+  try {
+    return await runVitest(args, servers.env);
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function runVitest(args: string[], env: Record<string, string>): Promise<Totals> {
+  const folder = mkdtempSync(join(tmpdir(), 'bjr-report-'));
+  const report = join(folder, 'report.json');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const child = spawn('vitest', ['run', ...reporters, '--passWithNoTests', ...args], {
+    env: { ...process.env, ...env },
+    stdio: 'inherit',
+  });
+  // Ctrl-C reaches vitest as well; what is left to do here is to stop the servers after it.
+  process.on('SIGINT', () => {});
+  const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)));
+  const totals = readTotals(report);
+  rmSync(folder, { recursive: true, force: true });
+  // A suite that broke outside any test has failed too.
+  return code !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
+}
+
+function readTotals(report: string): Totals {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as {
+      numPassedTests: number;
+      numFailedTests: number;
+      numPendingTests: number;
+    };
+    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,47 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type DatabaseKind, startDatabase } from '../../src/embedded/database.ts';
+import { startRedis } from '../../src/embedded/redis.ts';
+
+/** Servers fetched for `bin/dev` serve the tests too. */
+const TOOLS = fileURLToPath(new URL('../../.bjr/servers', import.meta.url));
+const onProgress = (line: string) => console.log(line);
+
+export interface ThrowawayServers {
+  /** Where the tests find them (test/support/environment.ts). */
+  env: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+/** A database server and a Redis in a folder of their own, in memory where the machine has a place for that. */
+export async function startThrowawayServers(kind: DatabaseKind): Promise<ThrowawayServers> {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'bjr-test-'));
+  const common = { toolsDir: TOOLS, path: process.env['PATH'] ?? '', onProgress };
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    await Promise.all(stops.map((stopOne) => stopOne()));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const directory = join(folder, 'database');
+    const database = await startDatabase({ ...common, kinds: [kind], directory, isThrowaway: true });
+    stops.push(database.stop);
+    const redis = await startRedis({ ...common, directory: join(folder, 'redis') });
+    stops.push(redis.stop);
+    return {
+      env: {
+        BJR_TEST_DATABASE_KIND: database.kind,
+        BJR_TEST_DATABASE_PORT: String(database.port),
+        BJR_TEST_DATABASE_USERNAME: database.username,
+        BJR_TEST_DATABASE_PASSWORD: database.password,
+        BJR_TEST_REDIS_PORT: String(redis.port),
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
