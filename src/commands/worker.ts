@@ -11,7 +11,7 @@ import { createLeaderLock } from '../redis/leaderLock.ts';
 import { createWakeUps, listenForWakeUps } from '../redis/wakeUps.ts';
 import { createWorkerRegistry } from '../redis/workers.ts';
 import { createElection, everyoneLeads } from '../scheduler/election.ts';
-import { createLeaderPass, TERM_MS } from '../scheduler/leader.ts';
+import { createLeaderPass } from '../scheduler/leader.ts';
 import { createDatabase, readNowMs } from '../store/database.ts';
 import { createDatabaseLeaderLock } from '../store/leaderLock.ts';
 import { requireSchema } from '../store/requireSchema.ts';
@@ -47,17 +47,19 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     emit,
     log: workerLog,
   });
+  // A dead leader is replaced before the leases of its worker have expired.
+  const termMs = config.worker.leaseMs / 2;
   const election = config.scheduler.hasElection
     ? createElection({
         redisLock: createLeaderLock(redis, prefix),
         databaseLock: createDatabaseLeaderLock(db, config.database.name),
-        termMs: TERM_MS,
+        termMs,
         monotonic: monotonicMs,
         emit,
       })
     : everyoneLeads;
   const { tickMs } = config.scheduler;
-  const runOnce = createLeaderPass({ db, election, registry, wakeUps, clock, tickMs, emit });
+  const runOnce = createLeaderPass({ db, election, registry, wakeUps, clock, tickMs, passMs: termMs / 3, emit });
   const leader = createService({ name: 'leader', log: workerLog, runOnce });
   const listener = listenForWakeUps(redis, prefix, worker.wake);
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { execa } from 'execa';
 import { type BoundedOutput, createBoundedOutput } from './boundedOutput.ts';
-import type { Pipe } from './pipes.ts';
+import type { OpenPipe } from './pipes.ts';
 import { awaitGroupEnd, endGroup } from './processGroup.ts';
 import type { Exit, KillReason, StartRequest } from './protocol.ts';
 import { explainStartFailure, prepareProgram } from './script.ts';
@@ -21,7 +21,7 @@ export interface Execution {
 
 export interface ExecutionOptions {
   directory: string;
-  openPipe(): Pipe;
+  openPipe: OpenPipe;
   onStarted(pid: number, startedAtMs: number): void;
 }
 
@@ -90,9 +90,8 @@ async function clearGroup(pid: number, kill: Kill): Promise<void> {
 }
 
 function capture({ openPipe }: ExecutionOptions, { outputBytesMax }: StartRequest) {
-  const pipe = openPipe();
   const output: BoundedOutput = createBoundedOutput(outputBytesMax);
-  pipe.reader.on('data', (chunk: Buffer) => output.write(chunk));
+  const pipe = openPipe((chunk) => output.write(chunk));
   const drained = new Promise<boolean>((resolve) => {
     pipe.reader.once('end', () => resolve(true));
     pipe.reader.once('error', () => resolve(false));

@@ -18,11 +18,17 @@ export interface Pipe {
   close(isDrained: boolean): void;
 }
 
-const BATCH = 32;
+export type OpenPipe = (onData: (chunk: Uint8Array) => void) => Pipe;
 
-export function createPipes(directory: string): { open(): Pipe } {
+const BATCH = 32;
+/** What Linux's pipes hold. */
+const CHUNK_BYTES = 65_536;
+
+export function createPipes(directory: string): { open: OpenPipe } {
   const free: string[] = [];
   let made = 0;
+  // One buffer for all reads: a chunk is dealt with before the next read. Gigabytes of output leave no garbage behind.
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
 
   const make = () => {
     const names = Array.from({ length: BATCH }, (_, index) => join(directory, `pipe-${made + index}`));
@@ -32,12 +38,17 @@ export function createPipes(directory: string): { open(): Pipe } {
   };
 
   return {
-    open() {
+    open(onData) {
       if (free.length === 0) make();
       const name = free.pop() ?? '';
       const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
       const writeFd = openSync(name, constants.O_WRONLY);
-      const reader = new Socket({ fd: readFd, readable: true, writable: false });
+      const callback = (length: number) => {
+        onData(buffer.subarray(0, length));
+        return true;
+      };
+      const reader = new Socket({ fd: readFd, readable: true, writable: false, onread: { buffer, callback } });
+      reader.resume();
       return {
         writeFd,
         reader,

@@ -16,6 +16,8 @@ export interface LeaderParts {
   clock: DatabaseClock;
   /** Full minutes, in production. */
   tickMs: number;
+  /** Between passes: a third of the leader's term. */
+  passMs: number;
   emit: Emit;
 }
 
@@ -24,9 +26,6 @@ export interface TickCounts {
   reaped: number;
   purged: number;
 }
-
-export const TERM_MS = 15_000;
-const PASS_MS = TERM_MS / 3;
 
 /**
  * One pass: extends the term, reaps, and marks when a tick has come, right after an election too. Returns the milliseconds
@@ -39,7 +38,7 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
     const isLeading = await parts.election.lead();
     if (!isLeading) {
       wasLeading = false;
-      return PASS_MS;
+      return parts.passMs;
     }
     const nowMs = parts.clock.now().getTime();
     const isTick = !wasLeading || nowMs >= nextTickAtMs || nextTickAtMs - nowMs > parts.tickMs;
@@ -50,12 +49,12 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
     } else {
       await reap(parts);
     }
-    return Math.min(PASS_MS, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
+    return Math.min(parts.passMs, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
   };
 }
 
 /** The leader's minute. Any node may do it at any time. */
-export async function tick(parts: Omit<LeaderParts, 'clock' | 'tickMs'>): Promise<TickCounts> {
+export async function tick(parts: Omit<LeaderParts, 'clock' | 'tickMs' | 'passMs'>): Promise<TickCounts> {
   const marked = await markDue(parts.db);
   if (marked > 0) {
     parts.emit({ type: 'marked', count: marked });
