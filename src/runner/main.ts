@@ -24,7 +24,7 @@ function start(request: Extract<ToRunner, { type: 'start' }>): void {
   const { runId } = request;
   const execution = execute(request, {
     directory,
-    openPipe: pipes.open,
+    pipes,
     onStarted: (pid, startedAtMs) => send({ type: 'started', runId, pid, startedAtMs }),
   });
   executions.set(runId, execution);

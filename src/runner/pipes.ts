@@ -6,54 +6,80 @@ import { join } from 'node:path';
 /**
  * Real pipes for a command's output. What Node calls a pipe is a socket, and a socket cannot be opened by name: in a job
  * `echo oops > /dev/stderr` or `tee /dev/stdout` would fail with ENXIO. Named pipes in the runner's private directory do
- * what pipe(2) would; one is used again once its last writer is gone.
+ * what pipe(2) would. One is used again once nothing has it open: to make and remove two for each run costs 250 µs of it,
+ * to ask whether one is free 20.
  */
 export interface Pipe {
   /** The writing end, for the command; closed here by `handOver` once the command has it. */
   writeFd: number;
-  /** The reading end, outside the thread pool. */
-  reader: Socket;
   handOver(): void;
-  /** Gives the pipe back; `isDrained` says that its reader saw the end, so that no writer is left. */
-  close(isDrained: boolean): void;
+  /** Resolves when no writer is left. */
+  ended: Promise<void>;
+  /** Stops reading and gives the pipe back. */
+  close(): void;
 }
 
-export type OpenPipe = (onData: (chunk: Uint8Array) => void) => Pipe;
+export interface Pipes {
+  /** Null where named pipes cannot be had. `onData` must copy: the next read uses the same memory. */
+  open(onData: (chunk: Uint8Array) => void): Pipe | null;
+}
 
 const BATCH = 32;
-/** What Linux's pipes hold. */
-const CHUNK_BYTES = 65_536;
 
-export function createPipes(directory: string): { open: OpenPipe } {
+export function createPipes(directory: string): Pipes {
   const free: string[] = [];
+  const buffer = Buffer.allocUnsafeSlow(65_536);
   let made = 0;
-  // One buffer for all reads: a chunk is dealt with before the next read. Gigabytes of output leave no garbage behind.
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  let isAvailable = true;
 
   const make = () => {
     const names = Array.from({ length: BATCH }, (_, index) => join(directory, `pipe-${made + index}`));
+    try {
+      // The directory is closed to others; within it a command that runs as another user (sudo) may open its own output.
+      execFileSync('mkfifo', ['-m', '666', ...names], { stdio: 'pipe' });
+    } catch (error) {
+      isAvailable = false;
+      console.error('No named pipes: in commands, /dev/stdout and /dev/stderr cannot be opened.', error);
+      return;
+    }
     made += BATCH;
-    execFileSync('mkfifo', ['-m', '600', ...names]);
     free.push(...names);
+  };
+
+  const takeUnused = (): string | undefined => {
+    if (free.length === 0 && isAvailable) make();
+    const name = free.pop();
+    if (name === undefined || !hasReader(name)) return name;
+    rmSync(name, { force: true });
+    return takeUnused();
   };
 
   return {
     open(onData) {
-      if (free.length === 0) make();
-      const name = free.pop() ?? '';
-      const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
-      const writeFd = openSync(name, constants.O_WRONLY);
-      const callback = (length: number) => {
-        onData(buffer.subarray(0, length));
-        return true;
+      const name = takeUnused();
+      if (name === undefined) return null;
+      const { readFd, writeFd } = openBothEnds(name);
+      const onread = {
+        buffer,
+        callback: (length: number) => {
+          onData(buffer.subarray(0, length));
+          return true;
+        },
       };
-      const reader = new Socket({ fd: readFd, readable: true, writable: false, onread: { buffer, callback } });
-      reader.resume();
+      const reader = new Socket({ fd: readFd, readable: true, writable: false, onread });
+      let isDrained = false;
+      const ended = new Promise<void>((resolve) => {
+        reader.once('end', () => {
+          isDrained = true;
+          resolve();
+        });
+        reader.once('error', () => resolve());
+      });
       return {
         writeFd,
-        reader,
         handOver: () => closeSync(writeFd),
-        close(isDrained) {
+        ended,
+        close() {
           reader.destroy();
           if (isDrained) free.push(name);
           else rmSync(name, { force: true });
@@ -61,4 +87,28 @@ export function createPipes(directory: string): { open: OpenPipe } {
       };
     },
   };
+}
+
+/** Reading first: to open the writing end of a pipe that has no reader would wait for one. */
+function openBothEnds(name: string): { readFd: number; writeFd: number } {
+  const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return { readFd, writeFd: openSync(name, constants.O_WRONLY) };
+  } catch (error) {
+    closeSync(readFd);
+    throw error;
+  }
+}
+
+/**
+ * A pipe whose end was seen has no writer, but a process may have opened /dev/stdout for reading and would take what the
+ * next run writes. Opening to write without waiting fails (ENXIO) if and only if nobody reads.
+ */
+function hasReader(name: string): boolean {
+  try {
+    closeSync(openSync(name, constants.O_WRONLY | constants.O_NONBLOCK));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -11,13 +11,15 @@ export interface StartRequest {
   cwd: string;
   /** Most bytes of each stream that are kept: half as its head, half as its tail. */
   outputBytesMax: number;
+  /** The run's time limit, at most 2^31 − 1 ms (Node's longest timer), and the time from TERM to KILL at its end. */
+  timeLimit?: { timeoutMs: number; graceMs: number };
 }
 
 export interface KillRequest {
   type: 'kill';
   runId: number;
   reason: KillReason;
-  /** From TERM to KILL. */
+  /** From TERM to KILL. A later request may only shorten it; the first reason stays. */
   graceMs: number;
 }
 
@@ -25,12 +27,12 @@ export type ToRunner = StartRequest | KillRequest;
 
 /** How a command ended. A command that could not be started has an exit too. */
 export interface Exit {
-  /** 128 + n for a death by signal n, 127 for a missing interpreter or directory, 126 for one that may not be used. */
+  /** 128 + n for a death by signal n, 127 for a missing interpreter, 126 for one, or for a directory, that cannot be used. */
   exitCode: number;
   /** '' when there is nothing to say. */
   errorMessage: string;
   killReason: KillReason | null;
-  /** Monotonic clock of the machine, milliseconds: start of the process and end of its output. */
+  /** Monotonic clock of the machine, milliseconds: start and end of the command's own process. */
   startedAtMs: number;
   endedAtMs: number;
   stdout: string;
@@ -45,3 +47,19 @@ export type FromRunner =
   | { type: 'ready' }
   | { type: 'started'; runId: number; pid: number; startedAtMs: number }
   | { type: 'finished'; runId: number; exit: Exit };
+
+/** The exit of a run that has no output: its command did not start, or its runner died. */
+export function silentExit(
+  exit: Pick<Exit, 'exitCode' | 'errorMessage' | 'startedAtMs' | 'endedAtMs'> & Partial<Exit>,
+): Exit {
+  return {
+    killReason: null,
+    stdout: '',
+    stderr: '',
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    stdoutTruncated: false,
+    stderrTruncated: false,
+    ...exit,
+  };
+}

@@ -1,5 +1,5 @@
 import type { Log } from '../platform/log.ts';
-import type { Exit, FromRunner, KillReason, StartRequest } from '../runner/protocol.ts';
+import { type Exit, type FromRunner, type KillReason, type StartRequest, silentExit } from '../runner/protocol.ts';
 import { endOrphan, identify, type ProcessIdentity } from './orphan.ts';
 import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 
@@ -109,17 +109,10 @@ function leastBusy(runners: Runner[]): Runner | undefined {
 const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
 
 function exitOfLostRunner(startedAtMs: number, reason: string): Exit {
-  return {
+  return silentExit({
     exitCode: 137,
     errorMessage: `The runner process of this command ${reason}; the command was ended.`,
-    killReason: null,
     startedAtMs,
     endedAtMs: monotonicMs(),
-    stdout: '',
-    stderr: '',
-    stdoutBytes: 0,
-    stderrBytes: 0,
-    stdoutTruncated: false,
-    stderrTruncated: false,
-  };
+  });
 }

@@ -52,7 +52,13 @@ describe('a worker process', () => {
     await worker.event('run_recorded');
     expect(await runs(id)).toMatchObject([{ outcome: 'failed', return_code: 3, error_message: '' }]);
     expect(await env.query('SELECT stdout, stderr FROM run_outputs')).toEqual([{ stdout: 'out\n', stderr: 'err\n' }]);
-    expect(await job(id)).toMatchObject({ success: 0, duration_count: 1, lag_count: 1, run_id: null, lease_owner: null });
+    expect(await job(id)).toMatchObject({
+      success: 0,
+      duration_count: 1,
+      lag_count: 1,
+      run_id: null,
+      lease_owner: null,
+    });
   });
 
   test('starts an occurrence when it comes, seconds included, and keeps the beat', async () => {
@@ -80,7 +86,9 @@ describe('a worker process', () => {
     await second.event('run_reaped');
     expect(await runs(id)).toMatchObject([{ outcome: 'lost', return_code: -1 }]);
     expect(await job(id)).toMatchObject({ state: 'idle', lease_owner: null, success: 0 });
-    await env.query("UPDATE jobs SET command = 'true', state = 'due', due_at = UTC_TIMESTAMP(6), trigger_kind = 'manual'");
+    await env.query(
+      "UPDATE jobs SET command = 'true', state = 'due', due_at = UTC_TIMESTAMP(6), trigger_kind = 'manual'",
+    );
     await second.event('run_recorded');
     expect((await runs(id)).map((run) => run.outcome)).toEqual(['lost', 'succeeded']);
   });
@@ -98,7 +106,9 @@ describe('a worker process', () => {
     expect(await runs(id)).toMatchObject([{ outcome: 'succeeded' }]);
     await second.event('run_recorded');
     const owner = first.log.find((line) => line['workerId'])?.['workerId'];
-    expect((await env.query('SELECT worker_id FROM job_runs WHERE job_id = ?', [other]))[0]?.['worker_id']).not.toBe(owner);
+    expect((await env.query('SELECT worker_id FROM job_runs WHERE job_id = ?', [other]))[0]?.['worker_id']).not.toBe(
+      owner,
+    );
   });
 
   test('at the end of a drain it ends the whole tree and records that', async () => {
@@ -157,7 +167,13 @@ describe('a worker process', () => {
   test('three workers, two of them leading by force, 100 jobs each second: one run an occurrence, all recorded', async () => {
     const start = new Date(Math.ceil(Date.now() / 1000) * 1000 + 5000);
     for (let n = 0; n < 100; n++) {
-      await addJob(env, { cron: '* * * * * *', nextRun: start, state: 'idle', misfirePolicy: 'catch_up', catchUpMax: 1000 });
+      await addJob(env, {
+        cron: '* * * * * *',
+        nextRun: start,
+        state: 'idle',
+        misfirePolicy: 'catch_up',
+        catchUpMax: 1000,
+      });
     }
     await Promise.all([
       startWorker({ LEADER_ELECTION: 'off', RUNNERS: '2' }),

@@ -32,7 +32,10 @@ interface Options {
 
 const ENV = { PATH: '/usr/local/bin:/usr/bin:/bin' };
 
-function execute(command: string, { env = ENV, cwd = folder, outputBytesMax = 1024, onStarted }: Options = {}): Promise<Exit> {
+function execute(
+  command: string,
+  { env = ENV, cwd = folder, outputBytesMax = 1024, onStarted }: Options = {},
+): Promise<Exit> {
   const id = ++runId;
   return pool.execute({ runId: id, command, env, cwd, outputBytesMax }, (pid) => onStarted?.(pid, id));
 }
@@ -41,8 +44,8 @@ describe('a command', () => {
   test.each([
     ['true', 0, ''],
     ['exit 7', 7, ''],
-    ['kill -KILL $$', 137, 'The command was ended by SIGKILL.'],
-    ['kill -TERM $$', 143, 'The command was ended by SIGTERM.'],
+    ['kill -KILL $$', 137, 'Terminated by SIGKILL.'],
+    ['kill -TERM $$', 143, 'Terminated by SIGTERM.'],
     ['no-such-program', 127, ''],
   ])('%s ends with %i', async (command, exitCode, errorMessage) => {
     expect(await execute(command)).toMatchObject({ exitCode, errorMessage, killReason: null });
@@ -65,9 +68,9 @@ describe('a command', () => {
   test('with an interpreter that is missing is told so', async () => {
     expect(await execute('#!/no/such/thing\n')).toMatchObject({
       exitCode: 127,
-      errorMessage: "Interpreter '/no/such/thing' not found.",
+      errorMessage: "Interpreter '/no/such/thing' not found: there is no such file.",
     });
-    expect((await execute('#!/bin/sh\r\ntrue\r\n')).errorMessage).toContain('carriage return');
+    expect(await execute('#!/bin/sh\r\necho web form')).toMatchObject({ exitCode: 0, stdout: 'web form\n' });
   });
 
   test('with an interpreter that is not executable is told so', async () => {
@@ -82,7 +85,7 @@ describe('a command', () => {
     ['/etc/passwd', 'it is not a directory'],
   ])('in a directory that cannot be entered (%s) is told so', async (cwd, reason) => {
     expect(await execute('true', { cwd })).toMatchObject({
-      exitCode: 127,
+      exitCode: 126,
       errorMessage: `Cannot enter the job directory '${cwd}': ${reason}.`,
     });
   });
@@ -140,7 +143,9 @@ describe('output', () => {
     const runner = runnerPid();
     await execute('true');
     const before = residentKilobytes(runner);
-    const exit = await execute('(yes | head -c 1G >&2) & yes | head -c 1G | tr -d "\\n"; wait', { outputBytesMax: 1_048_576 });
+    const exit = await execute('(yes | head -c 1G >&2) & yes | head -c 1G | tr -d "\\n"; wait', {
+      outputBytesMax: 1_048_576,
+    });
     expect(exit).toMatchObject({ exitCode: 0, stdoutBytes: 2 ** 29, stderrBytes: 2 ** 30, stdoutTruncated: true });
     expect(residentKilobytes(runner) - before).toBeLessThan(64 * 1024);
   });
@@ -155,7 +160,11 @@ describe('the end of a command', () => {
         void until(() => linesOf(file).length === 2, 'both children').then(() => pool.kill(id, 'canceled', 300));
       },
     });
-    expect(exit).toMatchObject({ exitCode: 137, killReason: 'canceled', errorMessage: expect.stringContaining('Canceled.') });
+    expect(exit).toMatchObject({
+      exitCode: 137,
+      killReason: 'canceled',
+      errorMessage: expect.stringContaining('Canceled.'),
+    });
     for (const pid of linesOf(file).map(Number)) expect(isRunning(pid)).toBe(false);
   });
 

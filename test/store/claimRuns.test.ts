@@ -98,7 +98,10 @@ describe('a claim', () => {
       `SELECT COUNT(*) AS runs FROM job_runs WHERE ${between}`,
       [id, endAt],
     );
-    const [misfire] = await env.query('SELECT SUM(occurrence_count) AS n, MIN(reason) AS reason FROM misfires WHERE job_id = ?', [id]);
+    const [misfire] = await env.query(
+      'SELECT SUM(occurrence_count) AS n, MIN(reason) AS reason FROM misfires WHERE job_id = ?',
+      [id],
+    );
     const crossed = minuteAgo() > endAt ? 1 : 0;
     expect(runs).toBeGreaterThanOrEqual(ran - crossed);
     expect(runs).toBeLessThanOrEqual(ran);

@@ -12,7 +12,15 @@ export async function addJob({ db }: TestEnvironment, job: NewJob = {}): Promise
   const name = job.name ?? `job ${++serial}`;
   const at = job.nextRun ?? minuteAgo();
   const due = job.state === 'idle' ? {} : { state: 'due' as const, dueAt: at };
-  const row = { userId: 1, name, nameKey: foldName(name), command: 'true', cron: '* * * * *', timezone: 'UTC', nextRun: at };
+  const row = {
+    userId: 1,
+    name,
+    nameKey: foldName(name),
+    command: 'true',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    nextRun: at,
+  };
   return insertId(await db.insert(jobs).values({ ...row, ...due, ...job }));
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -58,7 +59,10 @@ export function startProcess(command: string, env: Record<string, string>, args:
       const found = log.slice(from).find(test);
       if (found) return found;
       from = log.length;
-      if (isOver) throw new Error(`${command} ended before it said that:\n${[...text, ...log.map((l) => JSON.stringify(l))].join('\n')}`);
+      if (isOver)
+        throw new Error(
+          `${command} ended before it said that:\n${[...text, ...log.map((l) => JSON.stringify(l))].join('\n')}`,
+        );
       await new Promise<void>((resolve) => waiting.push(resolve));
     }
   };
@@ -86,10 +90,11 @@ export async function until(test: () => boolean | Promise<boolean>, what: string
   }
 }
 
+/** A zombie that its parent has not collected yet runs no more. */
 export function isRunning(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
   } catch {
     return false;
   }

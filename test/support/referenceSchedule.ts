@@ -44,7 +44,10 @@ function readMinute(zone: string, second: number): number {
   }
   const parts = Object.fromEntries(format.formatToParts(second * 1000).map(({ type, value }) => [type, value]));
   const number = (name: string) => Number(parts[name]);
-  return Date.UTC(number('year'), number('month') - 1, number('day'), number('hour'), number('minute'), number('second')) / 1000;
+  return (
+    Date.UTC(number('year'), number('month') - 1, number('day'), number('hour'), number('minute'), number('second')) /
+    1000
+  );
 }
 
 function ofLocal(local: number): Reading {
@@ -72,7 +75,8 @@ function matches(field: string, value: number, first: number, last: number): boo
 function isMatch(fields: string[], at: Reading): boolean {
   const [second = '', minute = '', hour = '', day = '', month = '', weekday = ''] = fields;
   const byDay = matches(day, at.day, 1, 31);
-  const byWeekday = matches(weekday, at.weekday, 0, 6) || (at.weekday === 0 && matches(weekday, 7, 0, 7) && weekday !== '*');
+  const byWeekday =
+    matches(weekday, at.weekday, 0, 6) || (at.weekday === 0 && matches(weekday, 7, 0, 7) && weekday !== '*');
   const isDay = day === '*' || weekday === '*' ? byDay && byWeekday : byDay || byWeekday;
   return (
     matches(second, at.second, 0, 59) &&
@@ -84,7 +88,11 @@ function isMatch(fields: string[], at: Reading): boolean {
 }
 
 /** Every occurrence after an instant and up to another, in seconds of the epoch. */
-export function referenceOccurrences(cron: string, zone: string, { after, until }: { after: number; until: number }): number[] {
+export function referenceOccurrences(
+  cron: string,
+  zone: string,
+  { after, until }: { after: number; until: number },
+): number[] {
   const given = cron.split(' ');
   const fields = given.length === 5 ? ['0', ...given] : given;
   const isInterval = (fields[2] ?? '').startsWith('*');

@@ -47,7 +47,9 @@ async function main(): Promise<number> {
     totals.skipped += result.skipped;
   }
   const missing = kinds.filter((kind) => !ran.includes(kind));
-  console.log(`\nRan on ${ran.join(' and ') || 'nothing'}${missing.length > 0 ? `; not on ${missing.join(', ')}` : ''}.`);
+  console.log(
+    `\nRan on ${ran.join(' and ') || 'nothing'}${missing.length > 0 ? `; not on ${missing.join(', ')}` : ''}.`,
+  );
   console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   const isIncomplete = ran.length === 0 || (missing.length > 0 && process.env['CI'] === 'true');
   return totals.failed > 0 || totals.passed === 0 || isIncomplete ? 1 : 0;

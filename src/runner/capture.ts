@@ -1,0 +1,69 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createBoundedOutput } from './boundedOutput.ts';
+import type { Pipes } from './pipes.ts';
+
+/** One output stream of a command on its way into a bounded text. */
+export interface Capture {
+  /** What execa is to give the command: a file descriptor, or Node's own kind of pipe where there are no named ones. */
+  stdio: number | 'pipe';
+  /** After the start: the command has its end. `stream` is Node's pipe, where that was used. */
+  begin(stream: Readable | null): void;
+  /** After the command's end: what it wrote. */
+  end(): Promise<Output>;
+  /** Gives up a capture whose command never started. */
+  abandon(): void;
+}
+
+export interface Output {
+  text: string;
+  bytes: number;
+  isTruncated: boolean;
+}
+
+/**
+ * A daemon that left the group (setsid) may hold the command's output open for as long as it lives. What the command
+ * itself wrote is in the pipe by now and read within milliseconds, so nothing is waited for beyond this.
+ */
+const OUTPUT_DRAIN_MS = 2000;
+
+export function createCapture(pipes: Pipes, bytesMax: number): Capture {
+  const output = createBoundedOutput(bytesMax);
+  const pipe = pipes.open(output.write);
+  if (!pipe) return captureStream(output);
+  return {
+    stdio: pipe.writeFd,
+    begin: pipe.handOver,
+    async end() {
+      await settled(pipe.ended);
+      pipe.close();
+      return output.read();
+    },
+    abandon: pipe.close,
+  };
+}
+
+function captureStream(output: ReturnType<typeof createBoundedOutput>): Capture {
+  let source: Readable | null = null;
+  let ended = Promise.resolve();
+  return {
+    stdio: 'pipe',
+    begin(stream) {
+      source = stream?.on('data', output.write) ?? null;
+      ended = new Promise((resolve) => (source ? source.once('close', resolve) : resolve()));
+    },
+    async end() {
+      await settled(ended);
+      source?.destroy();
+      return output.read();
+    },
+    abandon: () => {},
+  };
+}
+
+async function settled(ended: Promise<void>): Promise<void> {
+  const timer = new AbortController();
+  const late = delay(OUTPUT_DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
+  await Promise.race([ended, late]);
+  timer.abort();
+}
