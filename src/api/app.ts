@@ -26,8 +26,11 @@ export function createApi(parts: ApiParts): Api {
   api.use(
     bodyLimit({
       maxSize: BODY_BYTES_MAX,
-      onError: (c) =>
-        send(c, { status: 413, message: 'The request body is larger than 1 MiB.', object: {}, objectType: '' }),
+      onError: (c) => {
+        // What is left of the body is not read, so nothing can follow it on this connection.
+        c.header('Connection', 'close');
+        return send(c, { status: 413, message: 'The request body is larger than 1 MiB.', object: {}, objectType: '' });
+      },
     }),
   );
   api.use(readParams, readTimezone);
