@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigError, loadConfig } from '../../src/platform/config.ts';
+
+const problemsOf = (env: Record<string, string>): string[] => {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+};
+
+describe('settings', () => {
+  test('have defaults, and an empty one counts as not set', () => {
+    const config = loadConfig({ PORT: '', REDIS_SIDEKIQ_DB: '3' });
+    expect(config).toMatchObject({
+      api: { port: 4000, host: '127.0.0.1' },
+      redis: { db: 3 },
+      database: { name: 'bjr_development' },
+    });
+    expect(loadConfig({ REDIS_DB: '1', REDIS_SIDEKIQ_DB: '3' }).redis.db).toBe(1);
+  });
+
+  test('that are wrong are told all at once, by name', () => {
+    const problems = problemsOf({
+      NODE_ENV: 'production',
+      PORT: '99999',
+      LEASE_SECONDS: 'soon',
+      BJR_DATABASE: 'a`b',
+      SECRET_KEY_BASE: 'short',
+      INITIAL_ROOT_PASSWORD: 'password1234',
+    });
+    for (const name of ['PORT', 'LEASE_SECONDS', 'BJR_DATABASE', 'SECRET_KEY_BASE', 'INITIAL_ROOT_PASSWORD']) {
+      expect(problems.filter((problem) => problem.startsWith(`${name}:`))).toHaveLength(1);
+    }
+    expect(problems).toHaveLength(5);
+  });
+
+  test('in production need a secret, and passwords of the first start that are not the default', () => {
+    expect(problemsOf({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^SECRET_KEY_BASE: is not set/)]);
+    const config = loadConfig({ NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32) });
+    expect(config.seed).toEqual({ rootPassword: null, adminPassword: null });
+    expect(
+      problemsOf({ NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32), INITIAL_ADMIN_PASSWORD: 'password1234' }),
+    ).toHaveLength(1);
+  });
+});
