@@ -7,12 +7,10 @@ import type { Pipes } from './pipes.ts';
 export interface Capture {
   /** What execa is to give the command: a file descriptor, or Node's own kind of pipe where there are no named ones. */
   stdio: number | 'pipe';
-  /** After the start: the command has its end. `stream` is Node's pipe, where that was used. */
+  /** After the start, even one that failed: the command has its end. `stream` is Node's pipe, where that was used. */
   begin(stream: Readable | null): void;
   /** After the command's end: what it wrote. */
   end(): Promise<Output>;
-  /** Gives up a capture whose command never started. */
-  abandon(): void;
 }
 
 export interface Output {
@@ -39,7 +37,6 @@ export function createCapture(pipes: Pipes, bytesMax: number): Capture {
       pipe.close();
       return output.read();
     },
-    abandon: pipe.close,
   };
 }
 
@@ -57,7 +54,6 @@ function captureStream(output: ReturnType<typeof createBoundedOutput>): Capture 
       source?.destroy();
       return output.read();
     },
-    abandon: () => {},
   };
 }
 

@@ -3,8 +3,8 @@ import { type Capture, createCapture } from './capture.ts';
 import { codeOf, describeEnd, describeStartFailure } from './describeExit.ts';
 import type { Pipes } from './pipes.ts';
 import { createProcessGroup } from './processGroup.ts';
-import { type Exit, type KillReason, type StartRequest, silentExit } from './protocol.ts';
-import { prepareProgram } from './script.ts';
+import { type Exit, type KillReason, monotonicMs, type StartRequest, silentExit } from './protocol.ts';
+import { type Program, prepareProgram } from './script.ts';
 
 export interface Execution {
   /** Ends the whole process group; after the command's own end, what it left behind. The first reason stays. */
@@ -20,100 +20,114 @@ export interface ExecutionOptions {
   onStarted(pid: number, startedAtMs: number): void;
 }
 
-/** Starts a command at once. */
+/** Starts a command, before it returns. */
 export function execute(request: StartRequest, options: ExecutionOptions): Execution {
-  const startedAtMs = monotonicMs();
+  const askedAtMs = monotonicMs();
   try {
     const started = start(request, options);
     const { pid } = started.subprocess;
-    if (pid === undefined) return { kill: () => {}, finished: explainFailure(started, request) };
-    options.onStarted(pid, started.atMs);
-    return follow(pid, started, request);
+    if (pid === undefined) return { kill: () => {}, finished: explain(request, started) };
+    options.onStarted(pid, started.startedAtMs);
+    return follow(pid, request, started);
   } catch (error) {
-    const errorMessage = `The command could not be started: ${codeOf(error)}.`;
-    const exit = silentExit({ exitCode: 126, errorMessage, startedAtMs, endedAtMs: startedAtMs });
-    return { kill: () => {}, finished: Promise.resolve(exit) };
+    return { kill: () => {}, finished: Promise.resolve(failed(error, askedAtMs)) };
   }
 }
 
-type Started = ReturnType<typeof start>;
+interface Started {
+  subprocess: ReturnType<typeof spawn>;
+  program: Program;
+  captures: Capture[];
+  startedAtMs: number;
+}
 
-function start({ command, env, cwd, outputBytesMax }: StartRequest, { directory, pipes }: ExecutionOptions) {
+function start({ command, env, cwd, outputBytesMax }: StartRequest, { directory, pipes }: ExecutionOptions): Started {
   const program = prepareProgram(command, env, directory);
   const captures: Capture[] = [];
   try {
-    const stdout = createCapture(pipes, outputBytesMax);
-    captures.push(stdout);
-    const stderr = createCapture(pipes, outputBytesMax);
-    captures.push(stderr);
-    const atMs = monotonicMs();
-    const subprocess = execa(program.file, program.args, {
-      cwd,
-      env,
-      extendEnv: false,
-      stdin: 'ignore',
-      stdout: destination(stdout.stdio),
-      stderr: destination(stderr.stdio),
-      buffer: false,
-      detached: true,
-      cleanup: false,
-      reject: false,
-    });
-    stdout.begin(subprocess.stdout);
-    stderr.begin(subprocess.stderr);
-    return { subprocess, program, stdout, stderr, atMs };
+    captures.push(createCapture(pipes, outputBytesMax));
+    captures.push(createCapture(pipes, outputBytesMax));
+    const startedAtMs = monotonicMs();
+    const subprocess = spawn(program, { env, cwd, outputs: captures.map(({ stdio }) => stdio) });
+    captures[0]?.begin(subprocess.stdout);
+    captures[1]?.begin(subprocess.stderr);
+    return { subprocess, program, captures, startedAtMs };
   } catch (error) {
-    for (const capture of captures) capture.abandon();
+    for (const capture of captures) {
+      capture.begin(null);
+      void capture.end();
+    }
     program.remove();
     throw error;
   }
 }
 
-/** execa takes every file descriptor; its types name only those up to 9. */
-const destination = (stdio: number | 'pipe') => stdio as 9 | 'pipe';
-
-async function explainFailure(
-  { subprocess, program, stdout, stderr, atMs }: Started,
-  { cwd }: StartRequest,
-): Promise<Exit> {
-  const { code = 'unknown' } = await subprocess;
-  stdout.abandon();
-  stderr.abandon();
-  program.remove();
-  const description = describeStartFailure({ code, interpreter: program.interpreter, cwd });
-  return silentExit({ ...description, startedAtMs: atMs, endedAtMs: monotonicMs() });
+/**
+ * `detached`: a session and process group of its own. execa's `killDescendants` would signal that same group, but without
+ * knowing when the number has gone out of use. Its timeouts, buffers and clean-up at exit are ours to do here.
+ */
+function spawn(program: Program, options: { env: Record<string, string>; cwd: string; outputs: (number | 'pipe')[] }) {
+  const { env, cwd, outputs } = options;
+  return execa(program.file, program.args, {
+    cwd,
+    env,
+    extendEnv: false,
+    stdin: 'ignore',
+    stdout: target(outputs[0]),
+    stderr: target(outputs[1]),
+    buffer: false,
+    detached: true,
+    cleanup: false,
+    reject: false,
+  });
 }
 
-function follow(pid: number, started: Started, { timeLimit }: StartRequest): Execution {
+/** execa takes every file descriptor; its types name only those up to 9. */
+const target = (output: number | 'pipe' | undefined) => (output ?? 'pipe') as 'pipe' | 9;
+
+function follow(pid: number, { timeLimit }: StartRequest, started: Started): Execution {
   const group = createProcessGroup(pid);
   let killReason: KillReason | null = null;
+  let hasEnded = false;
   const kill = (reason: KillReason, graceMs: number) => {
-    killReason ??= reason;
+    if (!hasEnded) killReason ??= reason;
     group.end(graceMs);
   };
-  const timer = timeLimit && setTimeout(() => kill('timed_out', timeLimit.graceMs), timeLimit.timeoutMs);
-  const finish = async (): Promise<Exit> => {
-    const { exitCode = null, signal = null } = await started.subprocess;
-    const endedAtMs = monotonicMs();
+  const timer = timeLimit && setTimeout(kill, timeLimit.timeoutMs, 'timed_out', timeLimit.graceMs);
+  const { promise: ended, resolve } = Promise.withResolvers<End>();
+  started.subprocess.nodeChildProcess.once('exit', (code, signal) => {
+    hasEnded = true;
     clearTimeout(timer);
-    await group.clear();
-    const [stdout, stderr] = await Promise.all([started.stdout.end(), started.stderr.end()]);
-    started.program.remove();
-    return {
-      ...describeEnd(exitCode, signal, killReason),
-      killReason,
-      startedAtMs: started.atMs,
-      endedAtMs,
-      stdout: stdout.text,
-      stderr: stderr.text,
-      stdoutBytes: stdout.bytes,
-      stderrBytes: stderr.bytes,
-      stdoutTruncated: stdout.isTruncated,
-      stderrTruncated: stderr.isTruncated,
-    };
-  };
-  return { kill, finished: finish() };
+    const description = describeEnd(code, signal, killReason);
+    resolve({ ...description, killReason, endedAtMs: monotonicMs(), groupGone: group.clear() });
+  });
+  const finished = finish(ended, started).catch((error: unknown) => failed(error, started.startedAtMs));
+  return { kill, finished };
 }
 
-/** The machine's monotonic clock: the coordinator reads the same one. */
-const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
+type End = ReturnType<typeof describeEnd> & Pick<Exit, 'killReason' | 'endedAtMs'> & { groupGone: Promise<void> };
+
+async function finish(ended: Promise<End>, { captures, program, startedAtMs }: Started): Promise<Exit> {
+  const { groupGone, ...end } = await ended;
+  await groupGone;
+  const [stdout, stderr] = await Promise.all(captures.map((capture) => capture.end()));
+  program.remove();
+  return {
+    ...silentExit({ ...end, startedAtMs }),
+    ...(stdout && { stdout: stdout.text, stdoutBytes: stdout.bytes, stdoutTruncated: stdout.isTruncated }),
+    ...(stderr && { stderr: stderr.text, stderrBytes: stderr.bytes, stderrTruncated: stderr.isTruncated }),
+  };
+}
+
+async function explain({ cwd }: StartRequest, { subprocess, program, captures, startedAtMs }: Started): Promise<Exit> {
+  const { code } = await subprocess;
+  await Promise.all(captures.map((capture) => capture.end()));
+  program.remove();
+  const why = describeStartFailure({ code: code ?? 'unknown', interpreter: program.interpreter, cwd });
+  return silentExit({ ...why, startedAtMs, endedAtMs: monotonicMs() });
+}
+
+function failed(error: unknown, startedAtMs: number): Exit {
+  const errorMessage = `The command could not be run: ${codeOf(error)}.`;
+  return silentExit({ exitCode: 126, errorMessage, startedAtMs, endedAtMs: monotonicMs() });
+}

@@ -46,6 +46,8 @@ export function createProcessGroup(pid: number): ProcessGroup {
   return {
     end,
     async clear() {
+      if (!isAlive(pid, 0)) isOver = true;
+      if (isOver) return clearTimeout(killTimer);
       const leftoverTimer = setTimeout(endLeftovers, LEFTOVER_MS);
       // Nothing but asking tells of processes that are not children of one's own.
       for (let pauseMs = POLL_MS_MIN; isAlive(pid, pauseMs); pauseMs = Math.min(pauseMs * 2, POLL_MS_MAX)) {

@@ -63,3 +63,6 @@ export function silentExit(
     ...exit,
   };
 }
+
+/** The machine's monotonic clock: coordinator and runners read the same one. */
+export const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
