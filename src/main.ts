@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from './platform/config.ts';
+import { explainError } from './platform/explainError.ts';
 import { createLog } from './platform/log.ts';
 import { VERSION } from './platform/version.ts';
 
@@ -49,6 +50,6 @@ function say(text: string): number {
 try {
   process.exit(await main(positionals[0], process.argv.slice(3)));
 } catch (error) {
-  console.error(error instanceof ConfigError ? error.message : error);
+  console.error(error instanceof ConfigError ? error.message : explainError(error));
   process.exit(1);
 }

@@ -16,13 +16,13 @@ const HELP = `bin/dev: BJR with all that it needs, for development and for tryin
   bin/dev --fresh    the same, starting over with an empty database
 
 It takes a server that the settings name (BJR_DATABASE_HOST, REDIS_HOST), else mysqld, mariadbd, redis-server or
-valkey-server from this machine, else it fetches them. Data lives in .bjr/. PORT=4001 bin/dev uses another port.
+valkey-server from this machine, else it fetches them. Data lives in .bjr/ (or where BJR_HOME says). PORT=4001 bin/dev
+uses another port.
 Ctrl-C stops all of it; a second Ctrl-C does not wait for running commands.`;
 
 type Env = Record<string, string | undefined>;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const HOME = join(ROOT, '.bjr');
 const MAIN = join(ROOT, 'src/main.ts');
 
 /** Runs everything on one machine until Ctrl-C. Returns the exit code. */
@@ -34,7 +34,8 @@ export async function runDev(args: string[], env: Env): Promise<number> {
   if (values.help) return say(HELP);
   const port = Number(env['PORT'] || 4000);
   const url = `http://127.0.0.1:${port}`;
-  const lock = takeLock(join(HOME, 'dev.lock'), url);
+  const home = env['BJR_HOME'] || join(ROOT, '.bjr');
+  const lock = takeLock(join(home, 'dev.lock'), url);
   if (!lock.isHeld) {
     const { pid, note } = lock.holder;
     return complain(
@@ -47,8 +48,8 @@ export async function runDev(args: string[], env: Env): Promise<number> {
         `Port ${port} is taken by another program. Stop that, or use another port: PORT=${port + 1} bin/dev`,
       );
     }
-    if (values.fresh) rmSync(join(HOME, 'data'), { recursive: true, force: true });
-    return await withServers(env, (settings) => supervise(settings, url));
+    if (values.fresh) rmSync(join(home, 'data'), { recursive: true, force: true });
+    return await withServers(env, home, (settings) => supervise(settings, url));
   } catch (error) {
     return complain(error instanceof Error ? error.message : String(error));
   } finally {
@@ -57,15 +58,15 @@ export async function runDev(args: string[], env: Env): Promise<number> {
 }
 
 /** Starts the servers that the settings do not name, and stops them in the end whatever happens. */
-async function withServers(env: Env, work: (settings: Env) => Promise<number>): Promise<number> {
-  const common = { toolsDir: join(HOME, 'servers'), path: env['PATH'] ?? '', onProgress };
+async function withServers(env: Env, home: string, work: (settings: Env) => Promise<number>): Promise<number> {
+  const common = { toolsDir: join(home, 'servers'), path: env['PATH'] ?? '', onProgress };
   const stops: (() => Promise<void>)[] = [];
   const settings: Env = { NODE_ENV: 'development', LOG_FORMAT: 'pretty', ...env };
-  settings['SECRET_KEY_BASE'] ||= keepSecret();
+  settings['SECRET_KEY_BASE'] ||= keepSecret(home);
   try {
     if (!env['BJR_DATABASE_HOST']) {
       onProgress('Starting the private database …');
-      const directory = join(HOME, 'data/database');
+      const directory = join(home, 'data/database');
       const database = await startDatabase({ ...common, kinds: ['mysql', 'mariadb'], directory, isThrowaway: false });
       stops.push(database.stop);
       settings['BJR_DATABASE_HOST'] = database.host;
@@ -75,7 +76,7 @@ async function withServers(env: Env, work: (settings: Env) => Promise<number>): 
     }
     if (!env['REDIS_HOST']) {
       onProgress('Starting the private Redis …');
-      const redis = await startRedis({ ...common, directory: join(HOME, 'data/redis') });
+      const redis = await startRedis({ ...common, directory: join(home, 'data/redis') });
       stops.push(redis.stop);
       settings['REDIS_HOST'] = redis.host;
       settings['REDIS_PORT'] = String(redis.port);
@@ -89,9 +90,9 @@ async function withServers(env: Env, work: (settings: Env) => Promise<number>): 
 const onProgress = (line: string) => console.log(styleText('dim', line));
 
 /** Kept, so that tokens stay valid over a restart. */
-function keepSecret(): string {
-  const file = join(HOME, 'secret');
-  mkdirSync(HOME, { recursive: true });
+function keepSecret(home: string): string {
+  const file = join(home, 'secret');
+  mkdirSync(home, { recursive: true });
   if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });
   return readFileSync(file, 'utf8');
 }

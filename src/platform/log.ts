@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { explainError } from './explainError.ts';
 
 export type Log = Logger;
 
@@ -8,7 +9,7 @@ const SECRET_FIELDS = ['password', 'passwordDigest', 'secret', 'token', 'authori
 /** Structured lines on standard output: JSON, or readable ones. Fields that could hold a secret are never written. */
 export function createLog(options: { level: string; format: 'json' | 'pretty' }): Log {
   const redact = { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[hidden]' };
-  const settings = { level: options.level, base: null, redact, timestamp: isoTime };
+  const settings = { level: options.level, base: null, redact, timestamp: isoTime, serializers: { err: explainError } };
   if (options.format === 'json') return pino(settings);
   return pino(settings, pretty({ sync: true, singleLine: true, ignore: 'workerId', translateTime: 'SYS:HH:MM:ss.l' }));
 }
