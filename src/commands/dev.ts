@@ -128,12 +128,12 @@ function start(name: keyof typeof COLOURS, settings: Env): Part {
   const child = spawn(process.execPath, [MAIN, name], {
     env: settings,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const tag = styleText(COLOURS[name], `${name.padEnd(7)}| `);
   for (const stream of [child.stdout, child.stderr]) {
     let rest = '';
-    stream.setEncoding('utf8').on('data', (text: string) => {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) console.log(tag + line);

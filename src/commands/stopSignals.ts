@@ -1,4 +1,7 @@
-/** Resolves at the first TERM or INT; a second one calls `onSecond`. */
+/**
+ * Resolves at the first TERM, INT or HUP; a second one calls `onSecond`. A parent that started this process with a channel
+ * (`bin/dev`, an API supervisor) and is gone counts as a signal too: its parts do not outlive it.
+ */
 export function onStopSignals({ onSecond }: { onSecond: () => void }): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isStopping = false;
@@ -7,7 +10,7 @@ export function onStopSignals({ onSecond }: { onSecond: () => void }): Promise<N
       isStopping = true;
       resolve(signal);
     };
-    process.on('SIGTERM', hear);
-    process.on('SIGINT', hear);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, hear);
+    process.once('disconnect', () => hear('SIGTERM'));
   });
 }
