@@ -1,6 +1,5 @@
 /** Where a job's own row says it stands: there is no queue. */
 export const JOB_STATES = ['idle', 'due', 'leased'] as const;
-export type JobState = (typeof JOB_STATES)[number];
 
 /** What made a job due. */
 export const TRIGGERS = ['schedule', 'manual', 'retry'] as const;

@@ -6,7 +6,6 @@ export interface Answer {
   status: number;
   headers: Headers;
   // The contract's envelope, or whatever came: what a test expects of it is in the test.
-  // oxlint-disable-next-line typescript/no-explicit-any
   body: any;
   text: string;
 }
