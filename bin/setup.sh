@@ -31,8 +31,9 @@ if ! is_installed; then
   trap 'rm -f "$lock"' EXIT
   if ! is_installed; then
     echo "Installing the packages (once; about a minute) …"
-    # The machine's own Node may be older than what the packages ask for: they run on the one that npm brings.
-    npm ci --no-audit --no-fund --loglevel=error
+    # By the lock file, but not `npm ci`, which refuses one that lacks the optional packages of other platforms: not every
+    # registry has them all. The machine's own Node may be older than what the packages ask for: they run on npm's.
+    npm install --no-save --no-audit --no-fund --loglevel=error
     cp package-lock.json "$stamp"
   fi
   rm -f "$lock"
