@@ -60,4 +60,6 @@ process.on('uncaughtException', (error) => {
 // Ctrl-C and a stopping init system signal the whole group or tree: when a command ends is the coordinator's to say.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
-void send({ type: 'ready' });
+/** The first start of a process loads code and makes pipes, 100 ms and more: no job's run is to wait for that. */
+const warmUp: StartRequest = { type: 'start', runId: 0, command: ':', env: {}, cwd: directory, outputBytesMax: 1024 };
+void execute(warmUp, { directory, pipes, onStarted: () => {} }).finished.then(() => send({ type: 'ready' }));
