@@ -61,7 +61,9 @@ const figures = { bare: [] as number[], runner: [] as number[] };
 for (let round = 1; round <= rounds; round++) {
   figures.bare.push(await bareExeca());
   figures.runner.push(await runner());
-  console.log(`round ${round}: bare execa ${figures.bare.at(-1)?.toFixed(0)}/s, runner ${figures.runner.at(-1)?.toFixed(0)}/s`);
+  console.log(
+    `round ${round}: bare execa ${figures.bare.at(-1)?.toFixed(0)}/s, runner ${figures.runner.at(-1)?.toFixed(0)}/s`,
+  );
 }
 const [bare, ours] = [percentile(figures.bare, 0.5), percentile(figures.runner, 0.5)];
 console.log(`median: bare execa ${bare.toFixed(0)}/s, runner ${ours.toFixed(0)}/s, ratio ${(ours / bare).toFixed(2)}`);

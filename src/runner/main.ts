@@ -1,22 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Execution, execute } from './execute.ts';
+import { rmSync } from 'node:fs';
+import { execute } from './execute.ts';
 import { createPipes } from './pipes.ts';
-import type { FromRunner, StartRequest, ToRunner } from './protocol.ts';
+import type { FromRunner, KillReason, StartRequest, ToRunner } from './protocol.ts';
 
 /**
  * A runner: the small process that starts commands. It holds no settings, no connections and no secrets, and imports
  * nothing but execa and Node's own modules, because the cost of a fork follows the memory of the process that forks.
- * It is a program of its own, started by the coordinator with an IPC channel, so it ends itself.
+ * It is a program of its own, started by the coordinator with an IPC channel and a private directory, so it ends itself.
  */
 const GRACE_WITHOUT_COORDINATOR_MS = 1000;
 /** Beyond the grace: until nothing is waited for any more. */
 const LAST_RESORT_MS = 5000;
 
-const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
+const [, , directory = ''] = process.argv;
 const pipes = createPipes(directory);
-const executions = new Map<number, Execution>();
+const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();
 
 /** Resolves when the message has left, or when there is nobody to hear it. */
 const send = (message: FromRunner): Promise<void> =>
@@ -27,35 +25,42 @@ const send = (message: FromRunner): Promise<void> =>
 
 function start(request: StartRequest): void {
   const { runId } = request;
-  const execution = execute(request, {
+  const { kill, finished } = execute(request, {
     directory,
     pipes,
     onStarted: (pid, startedAtMs) => void send({ type: 'started', runId, pid, startedAtMs }),
   });
-  executions.set(runId, execution);
-  void execution.finished.then(async (exit) => {
+  const told = finished.then(async (exit) => {
     await send({ type: 'finished', runId, exit });
-    executions.delete(runId);
+    runs.delete(runId);
   });
+  runs.set(runId, { kill, told });
 }
 
-/** The coordinator is gone, or this process is broken: nothing that it started may outlive it. */
-async function endEverything(exitCode: number): Promise<void> {
-  setTimeout(() => process.exit(exitCode), GRACE_WITHOUT_COORDINATOR_MS + LAST_RESORT_MS);
-  for (const { kill } of executions.values()) kill('lease_lost', GRACE_WITHOUT_COORDINATOR_MS);
-  await Promise.all([...executions.values()].map(({ finished }) => finished));
+/** Nothing that this process started may outlive it. */
+async function endEverything(reason: KillReason, graceMs: number, exitCode: number): Promise<void> {
+  setTimeout(() => process.exit(exitCode), graceMs + LAST_RESORT_MS);
+  for (const { kill } of runs.values()) kill(reason, graceMs);
+  await Promise.all([...runs.values()].map(({ told }) => told));
   rmSync(directory, { recursive: true, force: true });
   process.exit(exitCode);
 }
 
 process.on('message', (message: ToRunner) => {
-  if (message.type === 'start') start(message);
-  else executions.get(message.runId)?.kill(message.reason, message.graceMs);
+  switch (message.type) {
+    case 'start':
+      return start(message);
+    case 'kill':
+      return runs.get(message.runId)?.kill(message.reason, message.graceMs);
+    case 'shutdown':
+      return void endEverything('drained', message.graceMs, 0);
+  }
 });
-process.once('disconnect', () => void endEverything(0));
+// The coordinator is gone: its leases will go to another worker.
+process.once('disconnect', () => void endEverything('lease_lost', GRACE_WITHOUT_COORDINATOR_MS, 0));
 process.on('uncaughtException', (error) => {
   console.error(error);
-  void endEverything(1);
+  void endEverything('drained', GRACE_WITHOUT_COORDINATOR_MS, 1);
 });
 // Ctrl-C and a stopping init system signal the whole group or tree: when a command ends is the coordinator's to say.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});

@@ -23,7 +23,13 @@ export interface KillRequest {
   graceMs: number;
 }
 
-export type ToRunner = StartRequest | KillRequest;
+/** Ends everything that the runner still runs, then the runner itself. */
+export interface ShutdownRequest {
+  type: 'shutdown';
+  graceMs: number;
+}
+
+export type ToRunner = StartRequest | KillRequest | ShutdownRequest;
 
 /** How a command ended. A command that could not be started has an exit too. */
 export interface Exit {

@@ -1,20 +1,34 @@
 import type { Log } from '../platform/log.ts';
-import { type Exit, type FromRunner, type KillReason, type StartRequest, silentExit } from '../runner/protocol.ts';
+import {
+  type Exit,
+  type FromRunner,
+  type KillReason,
+  monotonicMs,
+  type StartRequest,
+  silentExit,
+} from '../runner/protocol.ts';
 import { endOrphan, identify, type ProcessIdentity } from './orphan.ts';
 import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 
 /** The runner processes: which of them a command goes to, and what becomes of its run when one dies. */
 export interface RunnerPool {
-  /** Resolves with how the command ended; never rejects. */
+  /**
+   * Resolves with how the command ended; never rejects. While no runner is ready the command waits for one, up to
+   * WAITING_MAX of them, until START_FAILURES_MAX runners in a row have died.
+   */
   execute(request: Omit<StartRequest, 'type'>, onStarted: (pid: number) => void): Promise<Exit>;
-  /** Resolves when every runner has loaded. */
+  /** Resolves when every runner has loaded, or has died of trying. */
   ready(): Promise<void>;
+  /** Ends a command's process group: TERM, after the grace KILL. Without effect on a run that has finished. */
   kill(runId: number, reason: KillReason, graceMs: number): void;
-  close(): Promise<void>;
+  /** Ends the commands that still run, then the runners. Resolves when they have gone; nothing can be started after. */
+  close(graceMs?: number): Promise<void>;
 }
 
-interface Pending {
-  runner: Runner;
+interface Run {
+  request: Omit<StartRequest, 'type'>;
+  /** Null while it waits for one. */
+  runner: Runner | null;
   process: ProcessIdentity | null;
   startedAtMs: number;
   onStarted: (pid: number) => void;
@@ -24,95 +38,125 @@ interface Pending {
 interface Runner {
   process: RunnerProcess;
   running: number;
-  ready: Promise<void>;
+  isReady: boolean;
+  hasLoaded: Promise<void>;
 }
 
-/** A runner that dies at once is not started again faster than this. */
-const RESTART_MS = 500;
+const WAITING_MAX = 1000;
+/** Pauses before a dead runner is replaced: 0.1, 0.2, 0.4 … 10 s; back to the first when a run has finished. */
+const RESTART_MS_MIN = 100;
+const RESTART_MS_MAX = 10_000;
+const START_FAILURES_MAX = 5;
+const CLOSE_GRACE_MS = 1000;
 
 export function createRunnerPool(size: number, log: Log): RunnerPool {
-  const pending = new Map<number, Pending>();
-  const runners: Runner[] = [];
+  const runs = new Map<number, Run>();
+  const runners = new Set<Runner>();
+  let deaths = 0;
   let isClosing = false;
 
   const addRunner = () => {
-    const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>();
-    const onMessage = (message: FromRunner) => (message.type === 'ready' ? becomeReady() : hear(message));
+    const { promise: hasLoaded, resolve: loaded } = Promise.withResolvers<void>();
+    const onMessage = (message: FromRunner) => {
+      if (message.type !== 'ready') return hear(message);
+      runner.isReady = true;
+      loaded();
+      for (const run of waiting()) assign(run);
+    };
     const onExit = (reason: string) => {
-      becomeReady();
+      loaded();
       lose(runner, reason);
     };
-    const runner: Runner = { running: 0, ready, process: startRunner(log, { onMessage, onExit }) };
-    runners.push(runner);
+    const child = startRunner(log, { onMessage, onExit });
+    const runner: Runner = { process: child, running: 0, isReady: false, hasLoaded };
+    runners.add(runner);
+  };
+
+  const waiting = () => [...runs.values()].filter((run) => !run.runner);
+
+  const assign = (run: Run) => {
+    const runner = leastBusy(runners);
+    if (!runner) return;
+    run.runner = runner;
+    runner.running += 1;
+    runner.process.send({ type: 'start', ...run.request });
   };
 
   const hear = (message: Exclude<FromRunner, { type: 'ready' }>) => {
-    const run = pending.get(message.runId);
+    const run = runs.get(message.runId);
     if (!run) return;
-    if (message.type === 'finished') return settle(message.runId, run, message.exit);
+    if (message.type === 'finished') {
+      deaths = 0;
+      return settle(run, message.exit);
+    }
     run.process = identify(message.pid);
     run.startedAtMs = message.startedAtMs;
     run.onStarted(message.pid);
   };
 
-  const settle = (runId: number, run: Pending, exit: Exit) => {
-    pending.delete(runId);
-    run.runner.running -= 1;
+  const settle = (run: Run, exit: Exit) => {
+    runs.delete(run.request.runId);
+    if (run.runner) run.runner.running -= 1;
     run.finish(exit);
   };
 
   /** The commands of a dead runner are nobody's: they are ended, and their runs have failed. */
   const lose = (runner: Runner, reason: string) => {
-    runners.splice(runners.indexOf(runner), 1);
-    for (const [runId, run] of pending) {
+    runners.delete(runner);
+    for (const run of runs.values()) {
       if (run.runner !== runner) continue;
       if (run.process) endOrphan(run.process);
-      settle(runId, run, exitOfLostRunner(run.startedAtMs, reason));
+      settle(run, unfinished(run, `The runner process of this command ${reason}; the command was ended.`));
     }
-    if (isClosing) return;
-    log.error({ runner: runner.process.pid, reason }, 'A runner died: starting another');
-    setTimeout(() => isClosing || addRunner(), RESTART_MS);
+    if (!isClosing) replace(runner, reason);
+  };
+
+  const replace = (runner: Runner, reason: string) => {
+    const pauseMs = Math.min(RESTART_MS_MIN * 2 ** deaths, RESTART_MS_MAX);
+    deaths += 1;
+    log.error({ runner: runner.process.pid, reason, pauseMs }, 'A runner died: starting another');
+    setTimeout(() => isClosing || addRunner(), pauseMs);
+    if (deaths < START_FAILURES_MAX || leastBusy(runners)) return;
+    for (const run of waiting()) settle(run, unfinished(run, `No runner could be started: the last one ${reason}.`));
   };
 
   for (let index = 0; index < size; index++) addRunner();
 
   return {
     execute(request, onStarted) {
-      return new Promise((finish) => {
-        const runner = leastBusy(runners);
-        if (!runner) return finish(exitOfLostRunner(monotonicMs(), 'could not be started'));
-        runner.running += 1;
-        pending.set(request.runId, { runner, process: null, startedAtMs: monotonicMs(), onStarted, finish });
-        runner.process.send({ type: 'start', ...request });
-      });
+      const { promise, resolve: finish } = Promise.withResolvers<Exit>();
+      const run: Run = { request, runner: null, process: null, startedAtMs: monotonicMs(), onStarted, finish };
+      if (isClosing || waiting().length >= WAITING_MAX) {
+        finish(unfinished(run, isClosing ? 'The worker is stopping.' : 'Too many commands wait for a runner.'));
+        return promise;
+      }
+      runs.set(request.runId, run);
+      assign(run);
+      return promise;
     },
     async ready() {
-      await Promise.all(runners.map((runner) => runner.ready));
+      await Promise.all([...runners].map((runner) => runner.hasLoaded));
     },
     kill(runId, reason, graceMs) {
-      pending.get(runId)?.runner.process.send({ type: 'kill', runId, reason, graceMs });
+      const run = runs.get(runId);
+      if (run?.runner) run.runner.process.send({ type: 'kill', runId, reason, graceMs });
+      else if (run) settle(run, { ...unfinished(run, 'Ended before it was started.'), killReason: reason });
     },
-    async close() {
+    async close(graceMs = CLOSE_GRACE_MS) {
       isClosing = true;
-      await Promise.all([...runners].map(({ process }) => process.close()));
+      for (const run of waiting()) settle(run, unfinished(run, 'The worker is stopping.'));
+      await Promise.all([...runners].map(({ process }) => process.close(graceMs)));
     },
   };
 }
 
-function leastBusy(runners: Runner[]): Runner | undefined {
-  return runners.reduce<Runner | undefined>(
-    (best, next) => (best && best.running <= next.running ? best : next),
-    undefined,
-  );
+function leastBusy(runners: Set<Runner>): Runner | undefined {
+  let best: Runner | undefined;
+  for (const runner of runners) if (runner.isReady && runner.running < (best?.running ?? Infinity)) best = runner;
+  return best;
 }
 
-const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
-
-function exitOfLostRunner(startedAtMs: number, reason: string): Exit {
-  return silentExit({
-    exitCode: 137,
-    errorMessage: `The runner process of this command ${reason}; the command was ended.`,
-    startedAtMs,
-    endedAtMs: monotonicMs(),
-  });
+/** Its command was killed, or was never there: 137 stands for both. */
+function unfinished({ startedAtMs }: Run, errorMessage: string): Exit {
+  return silentExit({ exitCode: 137, errorMessage, startedAtMs, endedAtMs: monotonicMs() });
 }

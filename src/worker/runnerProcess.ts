@@ -1,4 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../platform/log.ts';
 import type { FromRunner, ToRunner } from '../runner/protocol.ts';
@@ -7,47 +11,65 @@ import type { FromRunner, ToRunner } from '../runner/protocol.ts';
 export interface RunnerProcess {
   readonly pid: number | undefined;
   send(message: ToRunner): void;
-  /** Closes the channel: the runner ends what it still runs, then itself. Resolves when it has gone. */
-  close(): Promise<void>;
+  /** The runner ends what it still runs, KILL after the grace, then itself. Resolves when it has gone; never rejects. */
+  close(graceMs: number): Promise<void>;
 }
 
 export interface RunnerListeners {
   onMessage(message: FromRunner): void;
-  /** Called once, whether it was told to or died. */
+  /** Called once, whether it was told to or died, and after its last message. */
   onExit(reason: string): void;
 }
 
 const ENTRY = fileURLToPath(new URL('../runner/main.ts', import.meta.url));
 
-/**
- * A fork's cost follows the memory of the process that forks: a small young generation keeps the runner's heap at a few
- * megabytes, and the optimising compilers are left out of a process that mostly waits.
- */
+/** A fork's cost follows the memory of the process that forks: a small young generation keeps the runner's heap low. */
 const LEAN = ['--max-semi-space-size=1', '--max-old-space-size=256', '--disable-warning=ExperimentalWarning'];
 
-/** Starts a runner: an empty environment, no open files but standard ones, and the channel. */
+/** Beyond the grace: a runner that has not ended by then (it is stopped, or broken) is killed. */
+const LAST_RESORT_MS = 8000;
+
+/**
+ * Starts a runner: an empty environment, no open files but the standard ones and the channel, a session of its own. A
+ * Ctrl-C, or a KILL to the coordinator's whole group, does not reach it, so it is there to end its commands.
+ */
 export function startRunner(log: Log, listeners: RunnerListeners): RunnerProcess {
-  const child = fork(ENTRY, [], { env: {}, execArgv: LEAN, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-  child.stderr
-    ?.setEncoding('utf8')
-    .on('data', (text: string) => log.error({ runner: child.pid, text }, 'A runner says'));
+  const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
+  const child = fork(ENTRY, [directory], {
+    env: {},
+    execArgv: LEAN,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  if (child.stderr) {
+    const lines = createInterface({ input: child.stderr });
+    lines.on('line', (line) => log.error({ runner: child.pid, line }, 'A runner says'));
+  }
   child.on('message', (message: FromRunner) => listeners.onMessage(message));
-  const gone = exitOf(child);
-  void gone.then(listeners.onExit);
+  const gone = whenGone(child).then((reason) => {
+    rmSync(directory, { recursive: true, force: true });
+    listeners.onExit(reason);
+  });
+  // A message to a runner that is gone: its exit tells what became of the run.
+  const send = (message: ToRunner) => void (child.connected && child.send(message, () => {}));
   return {
     pid: child.pid,
-    // A message to a runner that is gone: its exit tells what became of the run.
-    send: (message) => void (child.connected && child.send(message, () => {})),
-    async close() {
-      if (child.connected) child.disconnect();
+    send,
+    async close(graceMs) {
+      send({ type: 'shutdown', graceMs });
+      const timer = setTimeout(() => child.kill('SIGKILL'), graceMs + LAST_RESORT_MS);
       await gone;
+      clearTimeout(timer);
     },
   };
 }
 
-function exitOf(child: ChildProcess): Promise<string> {
+/** 'close', not 'exit': by then the channel and the log have been read to their ends. */
+function whenGone(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ? `was ended by ${signal}` : `ended with code ${code}`));
-    child.once('error', (error) => resolve(`failed: ${error.message}`));
+    child.once('close', (code, signal) => resolve(signal ? `was ended by ${signal}` : `ended with code ${code}`));
+    child.once('error', (error) => {
+      if (child.pid === undefined) resolve(`could not be started: ${error.message}`);
+    });
   });
 }
