@@ -17,6 +17,21 @@ import type { ApiEnv, ApiParts } from './types.ts';
 /** A command may have 64 KiB; escaped as JSON each byte can take six. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
+const DISCARDED_BYTES_MAX = 16 * BODY_BYTES_MAX;
+
+/** A client that is still writing does not read: what it sends is taken, up to a limit, so that it hears the answer. */
+async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  let bytes = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length;
+      if (bytes > DISCARDED_BYTES_MAX) return;
+    }
+  } catch {
+    // The client has hung up: there is nobody to answer.
+  }
+}
+
 /** The whole HTTP side. Trailing slashes and HEAD work. */
 export function createApi(parts: ApiParts): Api {
   const api = new OpenAPIHono<ApiEnv>({ strict: false });
@@ -26,8 +41,9 @@ export function createApi(parts: ApiParts): Api {
   api.use(
     bodyLimit({
       maxSize: BODY_BYTES_MAX,
-      onError: (c) => {
-        // What is left of the body is not read, so nothing can follow it on this connection.
+      onError: async (c) => {
+        await discard(c.req.raw.body);
+        // More of the body may follow, so nothing else can on this connection.
         c.header('Connection', 'close');
         return send(c, { status: 413, message: 'The request body is larger than 1 MiB.', object: {}, objectType: '' });
       },

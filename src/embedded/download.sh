@@ -10,7 +10,9 @@ kind=$1 target=$2
 
 say() { echo "$*" >&2; }
 mkdir -p "$(dirname "$target")"
-work=$(mktemp -d "$(dirname "$target")/.download-XXXXXX")
+# One download of a kind at a time (its caller holds a lock): what an earlier one left when it was killed can go.
+rm -rf "$(dirname "$target")/.download-$kind-"*
+work=$(mktemp -d "$(dirname "$target")/.download-$kind-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,root,bin}
 : > "$work/status"

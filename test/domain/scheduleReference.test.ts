@@ -66,6 +66,6 @@ test('a schedule occurs when the slow reference says, around every kind of clock
         expect(found).toEqual(referenceOccurrences(cron, zone, { after, until }));
       },
     ),
-    { numRuns: 60, seed: Number(process.env['SEED'] ?? 1) },
+    { numRuns: 120, seed: Number(process.env['SEED'] ?? 1) },
   );
 });

@@ -93,6 +93,14 @@ describe('an outcome', () => {
     expect(await runRow(run.runId)).toMatchObject({ outcome: 'succeeded' });
   });
 
+  test('is written once even where the job is leased still: a run has one terminal state', async () => {
+    await addJob(env);
+    const run = await claimOne();
+    await env.query("UPDATE job_runs SET outcome = 'lost' WHERE id = ?", [run.runId]);
+    expect(await recordOutcome(env.db, outcomeOf(run))).toEqual({ result: 'lost' });
+    expect(await runRow(run.runId)).toMatchObject({ outcome: 'lost' });
+  });
+
   test('does not touch when the definition was changed last', async () => {
     const id = await addJob(env, { updatedAt: new Date('2020-01-01T00:00:00Z') });
     await recordOutcome(env.db, outcomeOf(await claimOne()));
