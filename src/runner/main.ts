@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { execute } from './execute.ts';
+import { closeInheritedFiles } from './inheritedFiles.ts';
 import { createPipes } from './pipes.ts';
 import type { FromRunner, KillReason, StartRequest, ToRunner } from './protocol.ts';
 
@@ -12,6 +13,7 @@ const GRACE_WITHOUT_COORDINATOR_MS = 1000;
 /** Beyond the grace: until nothing is waited for any more. */
 const LAST_RESORT_MS = 5000;
 
+closeInheritedFiles();
 const [, , directory = ''] = process.argv;
 const pipes = createPipes(directory);
 const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { codeOf } from './describeExit.ts';
+import { ensurePrivate } from './privateDirectory.ts';
 
 /**
  * Real pipes for a command's output. What Node calls a pipe is a socket, and a socket cannot be opened by name: in a job
@@ -35,6 +37,7 @@ export function createPipes(directory: string): Pipes {
   const make = () => {
     const names = Array.from({ length: BATCH }, (_, index) => join(directory, `pipe-${made + index}`));
     try {
+      ensurePrivate(directory);
       // The directory is closed to others; within it a command that runs as another user (sudo) may open its own output.
       execFileSync('mkfifo', ['-m', '666', ...names], { stdio: 'pipe' });
     } catch (error) {
@@ -49,8 +52,8 @@ export function createPipes(directory: string): Pipes {
   const takeUnused = (): string | undefined => {
     if (free.length === 0 && isAvailable) make();
     const name = free.pop();
-    if (name === undefined || !hasReader(name)) return name;
-    rmSync(name, { force: true });
+    if (name === undefined || isUnused(name)) return name;
+    discard(name);
     return takeUnused();
   };
 
@@ -82,11 +85,19 @@ export function createPipes(directory: string): Pipes {
         close() {
           reader.destroy();
           if (isDrained) free.push(name);
-          else rmSync(name, { force: true });
+          else discard(name);
         },
       };
     },
   };
+}
+
+function discard(name: string): void {
+  try {
+    unlinkSync(name);
+  } catch {
+    // It has gone already, with its directory.
+  }
 }
 
 /** Reading first: to open the writing end of a pipe that has no reader would wait for one. */
@@ -102,13 +113,13 @@ function openBothEnds(name: string): { readFd: number; writeFd: number } {
 
 /**
  * A pipe whose end was seen has no writer, but a process may have opened /dev/stdout for reading and would take what the
- * next run writes. Opening to write without waiting fails (ENXIO) if and only if nobody reads.
+ * next run writes. Opening to write without waiting fails with ENXIO if and only if nobody reads.
  */
-function hasReader(name: string): boolean {
+function isUnused(name: string): boolean {
   try {
     closeSync(openSync(name, constants.O_WRONLY | constants.O_NONBLOCK));
-    return true;
-  } catch {
     return false;
+  } catch (error) {
+    return codeOf(error) === 'ENXIO';
   }
 }

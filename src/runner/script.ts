@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { ensurePrivate } from './privateDirectory.ts';
 
 /** What to execute for a command: bash, or the command's own interpreter where it begins with `#!`. */
 export interface Program {
@@ -34,6 +35,7 @@ function findOnPath(name: string, path: string): string {
  */
 function writeScript(command: string, directory: string): Program {
   const text = withPlainFirstLine(command);
+  ensurePrivate(directory);
   const folder = mkdtempSync(join(directory, 'script-'));
   const file = join(folder, 'command');
   writeFileSync(file, text, { mode: 0o700 });

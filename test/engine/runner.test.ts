@@ -27,6 +27,7 @@ interface Options {
   env?: Record<string, string>;
   cwd?: string;
   outputBytesMax?: number;
+  timeLimit?: { timeoutMs: number; graceMs: number };
   onStarted?: (pid: number, runId: number) => void;
 }
 
@@ -34,10 +35,10 @@ const ENV = { PATH: '/usr/local/bin:/usr/bin:/bin' };
 
 function execute(
   command: string,
-  { env = ENV, cwd = folder, outputBytesMax = 1024, onStarted }: Options = {},
+  { env = ENV, cwd = folder, outputBytesMax = 1024, onStarted, ...limits }: Options = {},
 ): Promise<Exit> {
   const id = ++runId;
-  return pool.execute({ runId: id, command, env, cwd, outputBytesMax }, (pid) => onStarted?.(pid, id));
+  return pool.execute({ runId: id, command, env, cwd, outputBytesMax, ...limits }, (pid) => onStarted?.(pid, id));
 }
 
 describe('a command', () => {
@@ -108,10 +109,8 @@ describe('a command', () => {
   });
 
   test('has no open files but its own three', async () => {
-    const { stdout } = await execute('ls /proc/$$/fd');
-    const inherited = readdirSync('/proc/self/fd');
-    const own = stdout.trim().split('\n');
-    expect(own.filter((fd) => Number(fd) > 2 && fd !== '255' && !inherited.includes(fd))).toEqual([]);
+    const { stdout } = await execute('ls /proc/$$/fd; true');
+    expect(stdout).toBe('0\n1\n2\n');
   });
 });
 
@@ -187,11 +186,73 @@ describe('the end of a command', () => {
     const file = join(folder, 'session');
     const exit = await execute(`setsid sleep 300 & echo $! > ${file}; echo done`);
     expect(exit).toMatchObject({ exitCode: 0, stdout: 'done\n' });
-    spawnSync('pkill', ['-f', 'sleep 300']);
+    process.kill(Number(linesOf(file)[0]));
+  });
+
+  test('lets what bash does not wait for finish its last words', async () => {
+    expect(await execute('echo hi > >(sleep 0.2; cat)')).toMatchObject({ exitCode: 0, stdout: 'hi\n' });
+  });
+
+  test('comes at the time limit, for the whole tree', async () => {
+    const timeLimit = { timeoutMs: 200, graceMs: 100 };
+    const exit = await execute("trap '' TERM; sleep 300 & sleep 300; sleep 300", { timeLimit });
+    expect(exit).toMatchObject({
+      exitCode: 137,
+      killReason: 'timed_out',
+      errorMessage: 'The time limit was exceeded. Terminated by SIGKILL.',
+    });
+    expect(exit.endedAtMs - exit.startedAtMs).toBeGreaterThanOrEqual(299);
+    expect(exit.endedAtMs - exit.startedAtMs).toBeLessThan(2000);
+  });
+
+  test('is not touched by a time limit that it keeps', async () => {
+    const timeLimit = { timeoutMs: 60_000, graceMs: 0 };
+    expect(await execute('echo hi', { timeLimit })).toMatchObject({ exitCode: 0, killReason: null });
+  });
+
+  test('may be hurried: a second request shortens the grace, the first reason stays', async () => {
+    const exit = await execute("trap '' TERM; sleep 300; sleep 300", {
+      onStarted: (_, id) => {
+        pool.kill(id, 'canceled', 60_000);
+        pool.kill(id, 'drained', 0);
+      },
+    });
+    expect(exit).toMatchObject({ killReason: 'canceled', endedAtMs: expect.any(Number) });
+  });
+
+  test('was its own if it had ended when it was to be ended', async () => {
+    const began = performance.now();
+    const exit = await execute("(trap '' TERM; sleep 300; sleep 300) & exit 3", {
+      onStarted: (pid, id) => {
+        void until(() => !isRunning(pid), 'the command itself').then(() => pool.kill(id, 'canceled', 0));
+      },
+    });
+    expect(exit).toMatchObject({ exitCode: 3, killReason: null, errorMessage: '' });
+    expect(performance.now() - began).toBeLessThan(1000);
   });
 });
 
 describe('a runner', () => {
+  test('gives no pipe that a process of an earlier run still reads to the next', async () => {
+    const file = join(folder, 'thief');
+    const hold = `setsid sleep 300 3</dev/stdout >/dev/null 2>&1 & echo $! > ${file}; readlink /proc/$$/fd/1`;
+    const held = (await execute(hold)).stdout;
+    expect(held).toMatch(/pipe-\d+\n$/);
+    const next = await Promise.all(Array.from({ length: 5 }, () => execute('readlink /proc/$$/fd/1')));
+    expect(next.map(({ stdout }) => stdout)).not.toContain(held);
+    process.kill(Number(linesOf(file)[0]));
+  });
+
+  test.each([
+    ['an environment', { env: { A: '\0' } }],
+    ['a directory', { cwd: '/\0' }],
+  ])('survives %s that the system refuses', async (_, options) => {
+    const runner = runnerPid();
+    expect(await execute('true', options)).toMatchObject({ exitCode: 126, errorMessage: expect.stringMatching(/./) });
+    expect(await execute('echo hi')).toMatchObject({ exitCode: 0, stdout: 'hi\n' });
+    expect(runnerPid()).toBe(runner);
+  });
+
   test('has no environment and no open files of its coordinator', () => {
     const pid = runnerPid();
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);

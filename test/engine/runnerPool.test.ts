@@ -1,0 +1,196 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hasLivingMember } from '../../src/runner/groupMembers.ts';
+import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
+import { isRunning, until } from '../support/processes.ts';
+
+const IGNORES_TERM = "trap '' TERM; sleep 300 & sleep 300";
+const PARENT = 1;
+const SESSION = 3;
+
+/** A field of /proc/PID/stat: proc(5)'s number less 3. */
+function field(pid: number, index: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[index]);
+}
+
+const parentOf = (pid: number) => field(pid, PARENT);
+/** A runner's private directory is its only argument. */
+const directoryOf = (runner: number) => readFileSync(`/proc/${runner}/cmdline`, 'utf8').split('\0').at(-2) ?? '';
+const environmentOf = (pid: number) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+const filesOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+
+describe('a pool', () => {
+  let pool: RunnerPool;
+  let logged: Record<string, unknown>[];
+  let runId = 0;
+
+  const log = pino(
+    new Writable({
+      write(line, _, done) {
+        logged.push(JSON.parse(String(line)) as Record<string, unknown>);
+        done();
+      },
+    }),
+  );
+  const create = (size: number) => {
+    pool = createRunnerPool(size, log);
+  };
+  const request = (command: string) => ({
+    runId: ++runId,
+    command,
+    env: { PATH: '/usr/bin:/bin' },
+    cwd: '/tmp',
+    outputBytesMax: 1024,
+  });
+  /** Resolves when the command has started. */
+  const begin = async (command: string) => {
+    const asked = request(command);
+    const { promise: started, resolve } = Promise.withResolvers<number>();
+    const finished = pool.execute(asked, resolve);
+    const pid = await started;
+    return { id: asked.runId, pid, runner: parentOf(pid), finished };
+  };
+
+  beforeEach(() => {
+    logged = [];
+  });
+  afterEach(() => pool.close(0));
+
+  test('gives a command to the runner with the fewest', async () => {
+    create(2);
+    await pool.ready();
+    const runs = [
+      await begin('sleep 300'),
+      await begin('sleep 300'),
+      await begin('sleep 300'),
+      await begin('sleep 300'),
+    ];
+    const [a, b] = new Set(runs.map(({ runner }) => runner));
+    expect(runs.map(({ runner }) => runner)).toEqual([a, b, a, b]);
+    pool.kill(runs[1]?.id ?? 0, 'canceled', 0);
+    await runs[1]?.finished;
+    expect((await begin('sleep 300')).runner).toBe(b);
+  });
+
+  test('lets a command wait for a runner that loads, and drops one that is to end before', async () => {
+    create(1);
+    const [first, dropped] = [pool.execute(request('echo hi'), () => {}), request('echo never')];
+    const second = pool.execute(dropped, () => expect.unreachable('it was started'));
+    pool.kill(dropped.runId, 'canceled', 0);
+    expect(await second).toMatchObject({ killReason: 'canceled', stdout: '', exitCode: 137 });
+    expect(await first).toMatchObject({ exitCode: 0, stdout: 'hi\n' });
+  });
+
+  test('when closed ends its commands and its runners, and starts nothing more', async () => {
+    create(1);
+    const run = await begin(IGNORES_TERM);
+    await pool.close(100);
+    expect(await run.finished).toMatchObject({ exitCode: 137, killReason: 'drained' });
+    expect([run.pid, run.runner].filter(isRunning)).toEqual([]);
+    expect(await pool.execute(request('true'), () => {})).toMatchObject({ errorMessage: 'The worker is stopping.' });
+  });
+
+  test('replaces a runner that died, later each time, and clears up after it', async () => {
+    create(1);
+    for (let death = 0; death < 3; death++) {
+      const run = await begin(IGNORES_TERM);
+      const directory = directoryOf(run.runner);
+      process.kill(run.runner, 'SIGKILL');
+      expect((await run.finished).errorMessage).toContain('was ended by SIGKILL');
+      await until(() => !isRunning(run.pid), 'the orphan to be ended');
+      expect(existsSync(directory)).toBe(false);
+    }
+    expect(logged.map(({ pauseMs }) => pauseMs)).toEqual([100, 200, 400]);
+    expect(await pool.execute(request('echo again'), () => {})).toMatchObject({ stdout: 'again\n' });
+  });
+
+  test('hands on what a runner says; without named pipes, output comes by plain ones', async () => {
+    create(1);
+    const run = await begin('sleep 300');
+    rmSync(directoryOf(run.runner), { recursive: true });
+    writeFileSync(directoryOf(run.runner), 'in the way');
+    const commands = Array.from({ length: 10 }, () => pool.execute(request('echo hi; echo oops >&2'), () => {}));
+    for (const exit of await Promise.all(commands)) expect(exit).toMatchObject({ stdout: 'hi\n', stderr: 'oops\n' });
+    expect(logged.find(({ line }) => String(line).includes('No named pipes'))).toMatchObject({ runner: run.runner });
+    rmSync(directoryOf(run.runner));
+  });
+
+  test('goes on when the system has cleared its directory away', async () => {
+    create(1);
+    const run = await begin('sleep 300');
+    rmSync(directoryOf(run.runner), { recursive: true });
+    const commands = ['#!/bin/sh\necho hi', 'echo hi > /dev/stderr; echo hi'].map((line) =>
+      pool.execute(request(line), () => {}),
+    );
+    for (const exit of await Promise.all(commands)) expect(exit).toMatchObject({ exitCode: 0, stdout: 'hi\n' });
+    expect(logged).toEqual([]);
+  });
+
+  test('keeps its runners in a session of their own, and signals do not end them', async () => {
+    create(1);
+    const { runner } = await begin('sleep 300');
+    expect(field(runner, SESSION)).toBe(runner);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(runner, signal);
+    expect((await begin('sleep 300')).runner).toBe(runner);
+  });
+});
+
+describe('a coordinator', () => {
+  const ENTRY = fileURLToPath(new URL('../fixtures/coordinator.ts', import.meta.url));
+  let coordinator: ChildProcess;
+
+  /** In a group of its own, with a secret in its environment and files open. Returns the pids of its commands. */
+  async function startCoordinator(commands: string[]): Promise<number[]> {
+    // Node keeps the low ones to itself.
+    const open = 'exec 5< /etc/hostname 150< /etc/hostname; exec "$@"';
+    coordinator = spawn('/bin/bash', ['-c', open, 'bash', process.execPath, ENTRY, ...commands], {
+      env: { PATH: '/usr/bin:/bin', BJR_DATABASE_PASSWORD: 'secret' },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const pids: number[] = [];
+    if (!coordinator.stdout) throw new Error('It has no output');
+    for await (const line of createInterface({ input: coordinator.stdout })) {
+      pids.push((JSON.parse(line) as { pid: number }).pid);
+      if (pids.length === commands.length) break;
+    }
+    return pids;
+  }
+
+  afterEach(() => coordinator.kill('SIGKILL'));
+
+  test.each([
+    ['itself', 1],
+    ['its whole group', -1],
+  ])('killed with -9 (%s) leaves no command, no runner and no file behind', async (_, sign) => {
+    const commands = await startCoordinator([IGNORES_TERM, "#!/bin/sh\ntrap '' TERM; sleep 300"]);
+    const runner = parentOf(commands[0] ?? 0);
+    const directory = directoryOf(runner);
+    expect(existsSync(directory)).toBe(true);
+    process.kill(sign * (coordinator.pid ?? 0), 'SIGKILL');
+    await until(() => ![...commands, runner].some(isRunning), 'all of them to end', 10_000);
+    for (const pid of commands) expect(hasLivingMember(pid)).toBe(false);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test('shows its secrets and open files neither to a runner nor to a command', async () => {
+    const [command = 0] = await startCoordinator(['sleep 300; true']);
+    const runner = parentOf(command);
+    expect(environmentOf(coordinator.pid ?? 0)).toContain('BJR_DATABASE_PASSWORD=secret');
+    expect(filesOf(coordinator.pid ?? 0)).toContain('/etc/hostname');
+    expect(environmentOf(runner).filter((entry) => !entry.startsWith('NODE_CHANNEL_'))).toEqual([]);
+    expect(environmentOf(command)).toEqual(['PATH=/usr/bin:/bin']);
+    expect(filesOf(runner).filter((file) => /^\/(?!dev\/null|proc|tmp\/bjr-runner)/.test(file))).toEqual([]);
+    expect(filesOf(command).map((file) => file.replace(/^\/.*\/pipe-\d+$/, 'pipe'))).toEqual([
+      '/dev/null',
+      'pipe',
+      'pipe',
+    ]);
+  });
+});
