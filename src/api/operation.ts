@@ -62,10 +62,11 @@ function describe(operation: Operation) {
   });
 }
 
-function commonResponses({ isPublic, responses }: Operation): Record<number, OperationResponse> {
+function commonResponses({ isPublic, body, responses }: Operation): Record<number, OperationResponse> {
   return {
     400: responses[400] ?? { description: 'The request cannot be read, or names an unknown time zone' },
     ...(isPublic ? {} : { 401: responses[401] ?? { description: 'Not authorized' } }),
+    ...(body && { 413: { description: 'The request body is larger than 1 MiB' } }),
     500: { description: 'A server error; the message has an id that the log has too' },
   };
 }

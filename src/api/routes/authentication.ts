@@ -20,6 +20,7 @@ export function addAuthentication(api: Api, parts: ApiParts): void {
       responses: {
         200: { description: 'A token', schema: AuthOut },
         401: { description: 'Invalid credentials', schema: AuthOut },
+        422: { description: 'A field has a value that cannot be' },
       },
     },
     [],
