@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBoundedOutput } from './boundedOutput.ts';
+import { type BoundedOutput, createBoundedOutput } from './boundedOutput.ts';
 import type { Pipes } from './pipes.ts';
 
 /** One output stream of a command on its way into a bounded text. */
@@ -9,14 +9,8 @@ export interface Capture {
   stdio: number | 'pipe';
   /** After the start, even one that failed: the command has its end. `stream` is Node's pipe, where that was used. */
   begin(stream: Readable | null): void;
-  /** After the command's end: what it wrote. */
-  end(): Promise<Output>;
-}
-
-export interface Output {
-  text: string;
-  bytes: number;
-  isTruncated: boolean;
+  /** After the command's end: what it wrote, to be read when it is wanted as text. */
+  end(): Promise<BoundedOutput>;
 }
 
 /**
@@ -35,12 +29,12 @@ export function createCapture(pipes: Pipes, bytesMax: number): Capture {
     async end() {
       await settled(pipe.ended);
       pipe.close();
-      return output.read();
+      return output;
     },
   };
 }
 
-function captureStream(output: ReturnType<typeof createBoundedOutput>): Capture {
+function captureStream(output: BoundedOutput): Capture {
   let source: Readable | null = null;
   let ended = Promise.resolve();
   return {
@@ -52,7 +46,7 @@ function captureStream(output: ReturnType<typeof createBoundedOutput>): Capture 
     async end() {
       await settled(ended);
       source?.destroy();
-      return output.read();
+      return output;
     },
   };
 }

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import type { BoundedOutput } from './boundedOutput.ts';
 import { type Capture, createCapture } from './capture.ts';
 import { codeOf, describeEnd, describeStartFailure } from './describeExit.ts';
 import type { Pipes } from './pipes.ts';
@@ -10,8 +11,14 @@ export interface Execution {
   /** Ends the whole process group; after the command's own end, what it left behind. The first reason stays. */
   kill(reason: KillReason, graceMs: number): void;
   /** Never rejects: a command that fails, or cannot be started, is an outcome. */
-  finished: Promise<Exit>;
+  finished: Promise<ReadExit>;
 }
+
+/**
+ * Makes the output's text. To be called when the text can leave at once: until then it is kept outside the heap, which
+ * would not hold the texts of many runs that finish together.
+ */
+export type ReadExit = () => Exit;
 
 export interface ExecutionOptions {
   /** Private to the runner. */
@@ -30,7 +37,7 @@ export function execute(request: StartRequest, options: ExecutionOptions): Execu
     options.onStarted(pid, started.startedAtMs);
     return follow(pid, request, started);
   } catch (error) {
-    return { kill: () => {}, finished: Promise.resolve(failed(error, askedAtMs)) };
+    return { kill: () => {}, finished: Promise.resolve(() => failed(error, askedAtMs)) };
   }
 }
 
@@ -101,30 +108,44 @@ function follow(pid: number, { timeLimit }: StartRequest, started: Started): Exe
     const description = describeEnd(code, signal, killReason);
     resolve({ ...description, killReason, endedAtMs: monotonicMs(), groupGone: group.clear() });
   });
-  const finished = finish(ended, started).catch((error: unknown) => failed(error, started.startedAtMs));
+  const finished = finish(ended, started).catch((error: unknown) => () => failed(error, started.startedAtMs));
   return { kill, finished };
 }
 
 type End = ReturnType<typeof describeEnd> & Pick<Exit, 'killReason' | 'endedAtMs'> & { groupGone: Promise<void> };
 
-async function finish(ended: Promise<End>, { captures, program, startedAtMs }: Started): Promise<Exit> {
+async function finish(ended: Promise<End>, { captures, program, startedAtMs }: Started): Promise<ReadExit> {
   const { groupGone, ...end } = await ended;
   await groupGone;
   const [stdout, stderr] = await Promise.all(captures.map((capture) => capture.end()));
   program.remove();
-  return {
-    ...silentExit({ ...end, startedAtMs }),
-    ...(stdout && { stdout: stdout.text, stdoutBytes: stdout.bytes, stdoutTruncated: stdout.isTruncated }),
-    ...(stderr && { stderr: stderr.text, stderrBytes: stderr.bytes, stderrTruncated: stderr.isTruncated }),
+  return () => {
+    try {
+      return { ...silentExit({ ...end, startedAtMs }), ...readOutput(stdout, stderr) };
+    } catch (error) {
+      return failed(error, startedAtMs);
+    }
   };
 }
 
-async function explain({ cwd }: StartRequest, { subprocess, program, captures, startedAtMs }: Started): Promise<Exit> {
+function readOutput(stdout: BoundedOutput | undefined, stderr: BoundedOutput | undefined): Partial<Exit> {
+  const [out, err] = [stdout?.read(), stderr?.read()];
+  return {
+    ...(out && { stdout: out.text, stdoutBytes: out.bytes, stdoutTruncated: out.isTruncated }),
+    ...(err && { stderr: err.text, stderrBytes: err.bytes, stderrTruncated: err.isTruncated }),
+  };
+}
+
+async function explain(
+  { cwd }: StartRequest,
+  { subprocess, program, captures, startedAtMs }: Started,
+): Promise<ReadExit> {
   const { code } = await subprocess;
   await Promise.all(captures.map((capture) => capture.end()));
   program.remove();
   const why = describeStartFailure({ code: code ?? 'unknown', interpreter: program.interpreter, cwd });
-  return silentExit({ ...why, startedAtMs, endedAtMs: monotonicMs() });
+  const endedAtMs = monotonicMs();
+  return () => silentExit({ ...why, startedAtMs, endedAtMs });
 }
 
 function failed(error: unknown, startedAtMs: number): Exit {

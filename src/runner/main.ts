@@ -17,6 +17,7 @@ closeInheritedFiles();
 const [, , directory = ''] = process.argv;
 const pipes = createPipes(directory);
 const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();
+let lastTurn = Promise.resolve();
 
 /** Resolves when the message has left, or when there is nobody to hear it. */
 const send = (message: FromRunner): Promise<void> =>
@@ -25,6 +26,12 @@ const send = (message: FromRunner): Promise<void> =>
     process.send(message, undefined, undefined, () => resolve());
   });
 
+/** One at a time: an exit may be 16 MiB of text and more, and the heap is small. */
+const inTurn = (work: () => Promise<void>): Promise<void> => {
+  lastTurn = lastTurn.then(work);
+  return lastTurn;
+};
+
 function start(request: StartRequest): void {
   const { runId } = request;
   const { kill, finished } = execute(request, {
@@ -32,8 +39,8 @@ function start(request: StartRequest): void {
     pipes,
     onStarted: (pid, startedAtMs) => void send({ type: 'started', runId, pid, startedAtMs }),
   });
-  const told = finished.then(async (exit) => {
-    await send({ type: 'finished', runId, exit });
+  const told = finished.then(async (readExit) => {
+    await inTurn(() => send({ type: 'finished', runId, exit: readExit() }));
     runs.delete(runId);
   });
   runs.set(runId, { kill, told });

@@ -147,6 +147,14 @@ describe('output', () => {
     expect((await execute("printf 'a\\xff\\xfeb\\0c'")).stdout).toBe('a\uFFFD\uFFFDb\0c');
   });
 
+  test('of many commands that end together fits the small heap of a runner', async () => {
+    const runner = runnerPid();
+    const [outputBytesMax, command] = [2 ** 24, 'head -c 16M /dev/zero'];
+    const exits = await Promise.all(Array.from({ length: 6 }, () => execute(command, { outputBytesMax })));
+    for (const exit of exits) expect([exit.exitCode, exit.stdout.length]).toEqual([0, 2 ** 24]);
+    expect(runnerPid()).toBe(runner);
+  });
+
   test('of both streams at once, gigabytes of it, costs no memory', async () => {
     const runner = runnerPid();
     await execute('true');
