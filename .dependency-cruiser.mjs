@@ -20,8 +20,10 @@ const library = {
   '(ioredis|redlock)': ['redis'],
   '(jose|bcryptjs)': ['services'],
   croner: ['domain'],
+  'chrono-node': ['domain'],
+  cronstrue: ['domain'],
   execa: ['runner', 'embedded'],
-  ofetch: ['worker'],
+  '(ofetch|undici|ipaddr.js)': ['worker'],
   '(pino|pino-pretty)': ['platform'],
 };
 

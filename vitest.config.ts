@@ -4,8 +4,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // No test is about these: a slow machine has time, and what hangs ends.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Two files at a time: tests start processes of their own, and CI has two cores.
     maxWorkers: 2,
   },

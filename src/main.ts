@@ -47,9 +47,17 @@ function say(text: string): number {
   return 0;
 }
 
+/** What parseArgs throws for options that a command does not have. */
+const isMisused = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_');
+
 try {
   process.exit(await main(positionals[0], process.argv.slice(3)));
 } catch (error) {
+  if (isMisused(error)) {
+    console.error(`${error.message}\n--help lists what there is.`);
+    process.exit(2);
+  }
   console.error(error instanceof ConfigError ? error.message : explainError(error));
   process.exit(1);
 }

@@ -1,15 +1,23 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
-import { secureHeaders } from 'hono/secure-headers';
 import { send } from './envelope.ts';
 import { answerError } from './errors.ts';
+import { readLanguage, say } from './messages/say.ts';
 import { requireCaller } from './middleware/authentication.ts';
+import { allowOrigins } from './middleware/origins.ts';
 import { readParams } from './middleware/params.ts';
+import { securityHeaders } from './middleware/securityHeaders.ts';
 import { readTimezone } from './middleware/timezone.ts';
 import type { Api } from './operation.ts';
+import { addAudit } from './routes/audit.ts';
 import { addAuthentication } from './routes/authentication.ts';
+import { addDeliveries } from './routes/deliveries.ts';
 import { addDocumentation } from './routes/documentation.ts';
+import { addFolders } from './routes/folders.ts';
+import { addJobServer } from './routes/jobServer.ts';
 import { addJobs } from './routes/jobs.ts';
+import { addRuns } from './routes/runs.ts';
+import { addSchedules } from './routes/schedules.ts';
 import { addStatic } from './routes/static.ts';
 import { addUsers } from './routes/users.ts';
 import type { ApiEnv, ApiParts } from './types.ts';
@@ -36,8 +44,9 @@ async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
 export function createApi(parts: ApiParts): Api {
   const api = new OpenAPIHono<ApiEnv>({ strict: false });
   api.onError((error, c) => answerError(error, c, parts.log));
-  api.notFound((c) => send(c, { status: 404, message: 'Not found.', object: {}, objectType: '' }));
-  api.use(secureHeaders({ crossOriginResourcePolicy: false, strictTransportSecurity: false }));
+  api.notFound((c) => send(c, { status: 404, message: say(c, 'not_found'), object: {}, objectType: '' }));
+  api.use(readLanguage);
+  api.use(securityHeaders(parts), allowOrigins(parts));
   api.use(
     bodyLimit({
       maxSize: BODY_BYTES_MAX,
@@ -45,16 +54,22 @@ export function createApi(parts: ApiParts): Api {
         await discard(c.req.raw.body);
         // More of the body may follow, so nothing else can on this connection.
         c.header('Connection', 'close');
-        return send(c, { status: 413, message: 'The request body is larger than 1 MiB.', object: {}, objectType: '' });
+        return send(c, { status: 413, message: say(c, 'body_too_large'), object: {}, objectType: '' });
       },
     }),
   );
   api.use(readParams, readTimezone);
   addDocumentation(api);
-  addStatic(api, parts);
   addAuthentication(api, parts);
   const guards = [requireCaller(parts)];
+  addStatic(api, parts, guards);
+  addFolders(api, parts, guards);
   addJobs(api, parts, guards);
+  addJobServer(api, parts, guards);
+  addRuns(api, parts, guards);
+  addDeliveries(api, parts, guards);
+  addSchedules(api, guards);
   addUsers(api, parts, guards);
+  addAudit(api, parts, guards);
   return api;
 }

@@ -19,5 +19,19 @@ export function describeApi(api: Api) {
       token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'TOKEN alone' },
     },
   };
+  for (const path of Object.values(document.paths)) {
+    for (const operation of Object.values(path)) orderParameters(operation);
+  }
   return document;
+}
+
+/** Generated clients take parameters by position, and the first BJR put these the other way round. */
+const QUERY_FIRST = new Set(['getFolderJobs']);
+
+function orderParameters(operation: { operationId?: string; parameters?: { in?: string }[] }): void {
+  if (!operation.parameters || !QUERY_FIRST.has(operation.operationId ?? '')) return;
+  const [query, rest] = [true, false].map((isQuery) =>
+    operation.parameters?.filter((parameter) => (parameter.in === 'query') === isQuery),
+  );
+  operation.parameters = [...(query ?? []), ...(rest ?? [])];
 }

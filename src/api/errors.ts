@@ -3,57 +3,85 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { AppError, type Failure } from '../domain/errors.ts';
 import type { Log } from '../platform/log.ts';
 import { send } from './envelope.ts';
+import { say, sayProblems } from './messages/say.ts';
 import { originOf } from './origin.ts';
+import type { ApiEnv } from './types.ts';
 
-/** The contract's status and words of each failure. */
-function describe(failure: Failure, c: Context): { status: ContentfulStatusCode; message: string } {
+const STATUS = {
+  invalid_credentials: 401,
+  too_many_attempts: 429,
+  not_authorized: 401,
+  root_required: 401,
+  root_refused: 403,
+  malformed: 400,
+  invalid_timezone: 400,
+  invalid: 422,
+  job_not_found: 404,
+  job_running: 409,
+  job_undeletable: 409,
+  folder_not_found: 404,
+  run_not_found: 404,
+  delivery_not_found: 404,
+  run_ended: 409,
+  too_many_followers: 429,
+  job_changed: 412,
+  key_reused: 422,
+  end_date_missing: 403,
+  host_missing: 400,
+  host_not_found: 404,
+  redis_away: 503,
+  count_too_large: 406,
+  user_not_found: 404,
+  username_taken: 403,
+  user_undeletable: 403,
+  user_not_created: 403,
+  user_not_updated: 403,
+} as const satisfies Record<Failure['code'], ContentfulStatusCode>;
+
+/** A failure in the contract's words. */
+function describe(failure: Failure, c: Context<ApiEnv>): string {
   switch (failure.code) {
-    case 'invalid_credentials':
-      return { status: 401, message: 'Invalid credentials' };
-    case 'not_authorized':
-      return { status: 401, message: 'Not authorized' };
-    case 'root_required':
-      return { status: 401, message: 'You are not authorized to perform this action.' };
-    case 'root_refused':
-      return { status: 403, message: 'The root user is not permitted to perform this action.' };
     case 'malformed':
-      return { status: 400, message: failure.detail };
+      return say(c, failure.fault.code, { ...failure.fault });
+    case 'too_many_attempts':
+      return say(c, failure.code, { seconds: failure.seconds });
     case 'invalid_timezone':
-      return {
-        status: 400,
-        message: `Invalid timezone '${failure.timezone}' specified. Acceptable timezone list: ${originOf(c)}/timezones`,
-      };
+      return say(c, failure.code, { timezone: failure.timezone, url: `${originOf(c)}/timezones` });
     case 'invalid':
-      return { status: 422, message: failure.problems.join(' ') };
-    case 'job_not_found':
-      return { status: 404, message: 'Job not found.' };
+      return sayProblems(c, failure.problems);
     case 'job_running':
-      return { status: 409, message: `Job '${failure.jobId}' is already running.` };
     case 'job_undeletable':
-      return {
-        status: 409,
-        message: `Job '${failure.jobId}' cannot be deleted because it's running. Try disabling it first.`,
-      };
-    case 'end_date_missing':
-      return { status: 403, message: 'You must supply an end date parameter.' };
-    case 'user_not_found':
-      return { status: 404, message: 'User not found.' };
-    case 'username_taken':
-      return { status: 403, message: 'A user with this username already exists.' };
-    case 'user_undeletable':
-      return { status: 403, message: 'You cannot delete yourself.' };
+    case 'job_changed':
+      return say(c, failure.code, { id: failure.jobId });
+    case 'host_not_found':
+      return say(c, failure.code, { host: failure.host, hosts: failure.hosts.join(', ') });
+    case 'run_ended':
+      return say(c, failure.code, { id: failure.runId });
+    case 'too_many_followers':
+      return say(c, failure.code, { max: failure.max });
     case 'user_not_created':
-      return { status: 403, message: `Failed to create user '${failure.username}': ${failure.problems.join(' ')}` };
+      return say(c, failure.code, { username: failure.username, problems: sayProblems(c, failure.problems) });
     case 'user_not_updated':
-      return { status: 403, message: `Failed to update user '${failure.userId}': ${failure.problems.join(' ')}` };
+      return say(c, failure.code, { id: failure.userId, problems: sayProblems(c, failure.problems) });
+    default:
+      return say(c, failure.code);
   }
 }
 
+/** The client was gone before it had sent its whole request, or took too long: nobody hears the answer. */
+const isHangUp = (error: Error) => error.message === 'aborted' && 'code' in error && error.code === 'ECONNRESET';
+
 /** Every error's way out: what was foreseen in the contract's words, anything else as 500 with an id that the log has. */
-export function answerError(error: Error, c: Context, log: Log): Response {
-  if (error instanceof AppError) return send(c, { ...describe(error.failure, c), object: {}, objectType: '' });
+export function answerError(error: Error, c: Context<ApiEnv>, log: Log): Response {
+  if (error instanceof AppError) {
+    const { failure } = error;
+    if (failure.code === 'too_many_attempts') c.header('Retry-After', String(failure.seconds));
+    const empty =
+      failure.code === 'count_too_large' ? { object: [], objectType: 'jobs' } : { object: {}, objectType: '' };
+    return send(c, { status: STATUS[failure.code], message: describe(failure, c), ...empty });
+  }
+  if (isHangUp(error)) return send(c, { status: 400, message: say(c, 'body_form'), object: {}, objectType: '' });
   const errorId = crypto.randomUUID();
   log.error({ err: error, errorId, method: c.req.method, path: c.req.path }, 'A request failed');
-  const message = `A server error has occurred. Use the error ID '${errorId}' to track it down.`;
-  return send(c, { status: 500, message, object: {}, objectType: '' });
+  return send(c, { status: 500, message: say(c, 'server_error', { errorId }), object: {}, objectType: '' });
 }

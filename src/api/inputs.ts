@@ -1,8 +1,11 @@
-import { AppError } from '../domain/errors.ts';
-import { parseLocalDate as parseDate } from '../domain/localDate.ts';
-import type { JobInput } from '../services/jobs.ts';
+import type { Context } from 'hono';
+import { AppError, type Failure } from '../domain/errors.ts';
+import { parseDate } from '../domain/naturalDate.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { ParseOptions } from '../domain/search/parse.ts';
+import type { ApiEnv } from './types.ts';
 
-/** Parameters as their types: what clients send for a boolean, a date or a list differs more than a schema can say. */
+/** Parameters as their types: what clients send for a boolean or a date differs more than a schema can say. */
 
 type Params = Record<string, unknown>;
 
@@ -12,7 +15,7 @@ export function textOf(params: Params, name: string): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw invalid(`${label(name)} must be a string`);
+  throw invalid({ rule: 'not_a_string', field: name });
 }
 
 const TRUE = ['true', '1', 'yes', 'on'];
@@ -25,62 +28,53 @@ export function booleanOf(params: Params, name: string): boolean | undefined {
   const word = textOf(params, name)?.toLowerCase() ?? '';
   if (TRUE.includes(word)) return true;
   if (FALSE.includes(word)) return false;
-  throw invalid(`${label(name)} must be true or false`);
+  throw invalid({ rule: 'not_a_boolean', field: name });
 }
 
-/** An instant: ISO 8601; without an offset it is read in the request's zone. */
-export function dateOf(params: Params, name: string, timezone: string): Date | undefined {
-  const text = textOf(params, name)?.trim();
+/** An instant, in ISO 8601 or in words, read in the request's zone and language. */
+export function dateOf(c: Context<ApiEnv>, name: string, options: { isForward?: boolean } = {}): Date | undefined {
+  const text = textOf(c.get('params'), name)?.trim();
   if (text === undefined || text === '') return undefined;
-  const date = parseDate(text, timezone);
-  if (!date) throw invalid(`${label(name)} '${text}' is not a date`);
+  const date = readDate(c, text, options);
+  if (!date) throw invalid({ rule: 'not_a_date', field: name, value: text.slice(0, 100) });
   return date;
 }
 
-/** A positive id from a path; null for anything else: there is nothing of such an id. */
-export function idOf(text: string | undefined): number | null {
-  return text !== undefined && /^\d{1,15}$/.test(text) && Number(text) > 0 ? Number(text) : null;
+export function readDate(c: Context<ApiEnv>, text: string, { isForward = false } = {}): Date | null {
+  const [timezone, language] = [c.get('timezone'), c.get('language')];
+  return parseDate(text, { timezone, language, now: new Date(), isForward });
 }
 
-/** The fields of a job that were sent. */
-export function jobInputOf(params: Params): JobInput {
-  const tags = tagsOf(params);
-  const input = {
-    name: textOf(params, 'name'),
-    command: textOf(params, 'command'),
-    cron: textOf(params, 'cron'),
-    timezone: textOf(params, 'timezone') || undefined,
-    enabled: enabledOf(params),
-    successCallback: callbackOf(params, 'success_callback'),
-    failureCallback: callbackOf(params, 'failure_callback'),
-    tags,
-  };
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+/** How a search expression reads its dates: as the request's parameters are read, and looking ahead. */
+export function datesOf(c: Context<ApiEnv>): ParseOptions {
+  return { readDate: (text) => readDate(c, text, { isForward: true }) ?? undefined };
 }
 
-function enabledOf(params: Params): boolean | undefined {
-  if (params['enabled'] === '' || params['enabled'] === null) throw invalid('Enabled must be true or false');
-  return booleanOf(params, 'enabled');
+type NotFound = Extract<Failure['code'], `${string}_not_found`>;
+
+/** The id in the path. @throws {AppError} of that code for what is no positive number: there is nothing of such an id */
+export function pathIdOf(c: Context<ApiEnv>, code: Exclude<NotFound, 'host_not_found'>): number {
+  const text = c.req.param('id') ?? '';
+  if (!/^\d{1,15}$/.test(text) || Number(text) === 0) throw new AppError({ code });
+  return Number(text);
 }
 
-/** "" or null clears. */
-function callbackOf(params: Params, name: string): string | undefined {
-  return params[name] === null ? '' : textOf(params, name)?.trim();
+/** One of several words; undefined where it is absent or blank. */
+export function choiceOf<const T extends string>(params: Params, name: string, choices: readonly T[]): T | undefined {
+  const word = textOf(params, name);
+  const choice = choices.find((known) => known === word);
+  if (word && !choice) throw invalid({ rule: 'not_a_choice', field: name, limit: choices.join(', ') });
+  return choice;
 }
 
-/** A list or a comma-separated string; "", null or [] clears; absent keeps. */
-function tagsOf(params: Params): string[] | undefined {
-  const value = params['tags'];
-  if (value === undefined) return undefined;
-  const parts = Array.isArray(value) ? value : [value ?? ''];
-  if (!parts.every((part) => typeof part === 'string')) throw invalid('Tags must be a string or a list of strings');
-  const names = parts.flatMap((part) => part.split(',')).map((name) => name.trim());
-  const byKey = new Map(names.filter(Boolean).map((name) => [name.toLowerCase(), name]));
-  return [...byKey.values()];
+/** A whole number; undefined where it is absent. */
+export function integerOf(params: Params, name: string): number | undefined {
+  const text = textOf(params, name)?.trim();
+  if (text === undefined) return undefined;
+  if (!/^-?\d{1,15}$/.test(text)) throw invalid({ rule: 'not_a_number', field: name });
+  return Number(text);
 }
 
-function invalid(problem: string): AppError {
+export function invalid(problem: Problem): AppError {
   return new AppError({ code: 'invalid', problems: [problem] });
 }
-
-const label = (name: string) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');

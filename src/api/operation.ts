@@ -15,6 +15,8 @@ export interface Operation {
   isPublic?: boolean;
   params?: Record<string, z.ZodType>;
   query?: Record<string, z.ZodType>;
+  /** Request headers. */
+  headers?: Record<string, z.ZodType>;
   body?: z.ZodType;
   /** Status → what it means, with the schema of its answer; errors are GenericMessages unless they say otherwise. */
   responses: Record<number, OperationResponse>;
@@ -23,6 +25,8 @@ export interface Operation {
 export interface OperationResponse {
   description: string;
   schema?: z.ZodType;
+  /** application/json, unless another. */
+  contentType?: string;
   headers?: z.ZodObject;
 }
 
@@ -40,7 +44,7 @@ export function addOperation(api: Api, operation: Operation, guards: MiddlewareH
 }
 
 function describe(operation: Operation) {
-  const { params, query, body } = operation;
+  const { params, query, headers, body } = operation;
   return createRoute({
     method: operation.method,
     path: operation.path,
@@ -51,6 +55,7 @@ function describe(operation: Operation) {
     request: {
       ...(params && { params: z.object(params) }),
       ...(query && { query: z.object(query) }),
+      ...(headers && { headers: z.object(headers) }),
       ...(body && { body: { required: true, content: { 'application/json': { schema: body } } } }),
     },
     responses: Object.fromEntries(
@@ -71,6 +76,6 @@ function commonResponses({ isPublic, body, responses }: Operation): Record<numbe
   };
 }
 
-function describeResponse({ description, schema = GenericMessage, headers }: OperationResponse) {
-  return { description, content: { 'application/json': { schema } }, ...(headers && { headers }) };
+function describeResponse({ description, schema = GenericMessage, contentType, headers }: OperationResponse) {
+  return { description, content: { [contentType ?? 'application/json']: { schema } }, ...(headers && { headers }) };
 }

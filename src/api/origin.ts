@@ -7,10 +7,12 @@ export function originOf(c: Context): string {
   const url = new URL(c.req.url);
   const forwardedHost = firstOf(c.req.header('x-forwarded-host'));
   const forwardedProto = firstOf(c.req.header('x-forwarded-proto'));
-  const host = forwardedHost && HOST.test(forwardedHost) ? forwardedHost : url.host;
+  // A browser's URL parser lets more pass than a header may hold.
+  const ownHost = HOST.test(url.host) ? url.host : 'localhost';
+  const host = forwardedHost && HOST.test(forwardedHost) ? forwardedHost : ownHost;
   const protocol = forwardedProto === 'https' || forwardedProto === 'http' ? forwardedProto : url.protocol.slice(0, -1);
   return `${protocol}://${host}`;
 }
 
 /** A chain of proxies lists itself; the first saw the client. */
-const firstOf = (header: string | undefined) => header?.split(',')[0]?.trim();
+export const firstOf = (header: string | undefined) => header?.split(',')[0]?.trim();

@@ -23,7 +23,8 @@ function numbersOf(c: Context<ApiEnv>): { page: number; perPage: number } {
   };
 }
 
-function wholeNumber(value: unknown): number | null {
+/** A number from 1; null for what makes no sense. */
+export function wholeNumber(value: unknown): number | null {
   const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '';
   const number = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   return number > 0 ? number : null;

@@ -4,12 +4,16 @@ import { createApi } from '../api/app.ts';
 import type { Config } from '../platform/config.ts';
 import { logEvents } from '../platform/events.ts';
 import type { Log } from '../platform/log.ts';
+import { createAttempts } from '../redis/attempts.ts';
+import { createCancels } from '../redis/cancels.ts';
 import { awaitRedis, connectRedis } from '../redis/connection.ts';
+import { createLiveOutput } from '../redis/liveOutput.ts';
 import { createWakeUps } from '../redis/wakeUps.ts';
+import { createWorkerCommands } from '../redis/workerCommands.ts';
 import { createWorkerRegistry } from '../redis/workers.ts';
 import { createTokens } from '../services/tokens.ts';
 import { createDatabase } from '../store/database.ts';
-import { requireSchema } from '../store/requireSchema.ts';
+import { awaitSchema } from '../store/requireSchema.ts';
 import { onStopSignals } from './stopSignals.ts';
 
 /** Serves the API until told to stop, in as many processes as WEB_CONCURRENCY says. */
@@ -47,17 +51,30 @@ function signalAll(signal: NodeJS.Signals): void {
 async function serveApi(config: Config, log: Log): Promise<number> {
   const db = createDatabase(config.database, logEvents(log));
   const redis = connectRedis(config.redis, log);
-  await Promise.all([requireSchema(db), awaitRedis(redis, 2000)]);
+  await Promise.all([awaitSchema(db, log), awaitRedis(redis, 2000)]);
   const { prefix } = config.redis;
   const api = createApi({
     db,
     wakeUps: createWakeUps(redis, prefix),
     tokens: createTokens(config.api.secret, config.api.tokenLifeSeconds),
     registry: createWorkerRegistry(redis, prefix),
+    workerCommands: createWorkerCommands(redis, prefix),
+    cancels: createCancels(redis, prefix),
+    liveOutput: createLiveOutput(redis, prefix),
+    attempts: createAttempts(redis, prefix),
+    signInsMax: config.api.signInsMax,
+    trustedProxies: config.api.trustedProxies,
+    corsOrigins: config.api.corsOrigins,
     log,
   });
-  const { host, port } = config.api;
-  const server = serve({ fetch: api.fetch, hostname: host, port });
+  const { host, port, requestTimeoutMs } = config.api;
+  // A request that does not come to its end holds a connection, and may be sent a byte at a time for that.
+  const serverOptions = {
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: requestTimeoutMs / 4,
+  };
+  const server = serve({ fetch: api.fetch, hostname: host, port, serverOptions });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', () => resolve());
     server.once('error', reject);

@@ -1,21 +1,30 @@
 import { randomUUID } from 'node:crypto';
-import { homedir } from 'node:os';
 import { createDatabaseClock, monotonicMs } from '../platform/clock.ts';
 import type { Config } from '../platform/config.ts';
 import { logEvents } from '../platform/events.ts';
 import type { Log } from '../platform/log.ts';
 import { createService } from '../platform/service.ts';
 import { VERSION } from '../platform/version.ts';
+import { listenForCancels } from '../redis/cancels.ts';
 import { awaitRedis, connectRedis } from '../redis/connection.ts';
 import { createLeaderLock } from '../redis/leaderLock.ts';
+import { createLiveOutput } from '../redis/liveOutput.ts';
 import { createWakeUps, listenForWakeUps } from '../redis/wakeUps.ts';
+import { listenForCommands } from '../redis/workerCommands.ts';
 import { createWorkerRegistry } from '../redis/workers.ts';
 import { createElection, everyoneLeads } from '../scheduler/election.ts';
+import { createHousekeeping } from '../scheduler/housekeeping.ts';
 import { createLeaderPass } from '../scheduler/leader.ts';
+import { createReaper } from '../scheduler/reap.ts';
 import { createDatabase, readNowMs } from '../store/database.ts';
 import { createDatabaseLeaderLock } from '../store/leaderLock.ts';
-import { requireSchema } from '../store/requireSchema.ts';
+import { awaitSchema } from '../store/requireSchema.ts';
+import { createDatabaseContact } from '../worker/databaseContact.ts';
+import { createDeliverer } from '../worker/deliver.ts';
+import { createJobUsers } from '../worker/jobUser.ts';
 import { createRunnerPool } from '../worker/runnerPool.ts';
+import { createCallbackSender } from '../worker/sendCallback.ts';
+import { createSpool } from '../worker/spool.ts';
 import { createWorker } from '../worker/worker.ts';
 import { onStopSignals } from './stopSignals.ts';
 
@@ -24,9 +33,14 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const workerId = randomUUID();
   const workerLog = log.child({ workerId });
   const emit = logEvents(workerLog);
+  const jobUserOf = createJobUsers(config.worker.jobUser, {
+    isProduction: config.isProduction,
+    uid: process.getuid?.(),
+  });
   const db = createDatabase(config.database, emit);
   const redis = connectRedis(config.redis, workerLog);
-  await Promise.all([requireSchema(db), awaitRedis(redis, 2000)]);
+  const spool = createSpool(config.worker.spoolDirectory, workerLog);
+  await Promise.all([awaitSchema(db, workerLog), awaitRedis(redis, 2000)]);
 
   const clock = createDatabaseClock();
   const askedAtMs = monotonicMs();
@@ -35,20 +49,29 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const registry = createWorkerRegistry(redis, prefix);
   const wakeUps = createWakeUps(redis, prefix);
 
+  const { leaseMs } = config.worker;
+  // Two renewals: a late one is no outage.
+  const databaseContact = createDatabaseContact((leaseMs * 2) / 3, monotonicMs);
+  const sender = createCallbackSender(config.callbacks);
+  const deliverer = createDeliverer({ db, sender, clock, monotonic: monotonicMs, emit, log: workerLog });
   const worker = createWorker({
     db,
+    deliverer,
+    databaseContact,
+    spool,
     registry,
-    pool: createRunnerPool(config.worker.runners, workerLog),
+    pool: createRunnerPool(config.worker.runners, workerLog, config.worker.jobUmask),
     clock,
     config: config.worker,
     identity: { workerId, host: config.hostname, pid: process.pid, version: VERSION },
-    home: homedir(),
+    jobUserOf,
+    liveOutput: createLiveOutput(redis, prefix),
     hasWakeUps: () => redis.status === 'ready',
     emit,
     log: workerLog,
   });
   // A dead leader is replaced before the leases of its worker have expired.
-  const termMs = config.worker.leaseMs / 2;
+  const termMs = leaseMs / 2;
   const election = config.scheduler.hasElection
     ? createElection({
         redisLock: createLeaderLock(redis, prefix),
@@ -58,21 +81,42 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
         emit,
       })
     : everyoneLeads;
-  const { tickMs } = config.scheduler;
-  const runOnce = createLeaderPass({ db, election, registry, wakeUps, clock, tickMs, passMs: termMs / 3, emit });
+  const { tickMs, auditKeepDays, deliveryKeepDays } = config.scheduler;
+  const { upForMs: databaseUpForMs } = databaseContact;
+  const reap = createReaper({ db, registry, wakeUps, leaseMs, databaseUpForMs, monotonic: monotonicMs, emit });
+  const runOnce = createLeaderPass({ db, election, reap, wakeUps, clock, tickMs, passMs: termMs / 3, emit });
   const leader = createService({ name: 'leader', log: workerLog, runOnce });
-  const listener = listenForWakeUps(redis, prefix, worker.wake);
+  const housekeeping = createService({
+    name: 'housekeeping',
+    log: workerLog,
+    runOnce: createHousekeeping({ db, election, tickMs, auditKeepDays, deliveryKeepDays }),
+  });
+  const listener = listenForWakeUps(redis, prefix, () => {
+    worker.wake();
+    deliverer.wake();
+  });
+  const cancels = listenForCancels(redis, prefix, worker.cancel);
+  const commands = listenForCommands(redis, { prefix, host: config.hostname }, (command) => {
+    workerLog.info({ asked: command }, 'The API asks it');
+    if (command === 'stop') process.kill(process.pid, 'SIGTERM');
+    else worker.setQuiet(command === 'quiesce');
+  });
 
+  // Before the first heartbeat: from then on it is to be stopped, not to vanish.
+  const isToStop = onStopSignals({ onSecond: worker.hurry });
   await worker.start();
   leader.start();
+  housekeeping.start();
   workerLog.info({ slots: config.worker.slots, runners: config.worker.runners }, 'The worker is ready');
 
-  await onStopSignals({ onSecond: worker.hurry });
+  await isToStop;
   workerLog.info('Draining: no new claims; running commands may finish');
-  await leader.stop();
+  await Promise.all([leader.stop(), housekeeping.stop()]);
   await election.resign();
   await worker.drain();
   listener.close();
+  commands.close();
+  cancels.close();
   redis.disconnect();
   await db.close();
   workerLog.info('The worker has stopped');

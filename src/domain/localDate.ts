@@ -1,6 +1,9 @@
-import { offsetMsAt } from './zone.ts';
+import { fromLocal } from './zone.ts';
 
 const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?\s*(Z|[+-]\d{2}:?\d{2})?$/i;
+
+/** Whether it is written as an ISO 8601 date, be there such a day or not. */
+export const isIsoShaped = (text: string): boolean => ISO.test(text);
 
 /**
  * An ISO 8601 date or date and time. Without an offset it is the zone's local time; a time that a change of the clock
@@ -21,11 +24,4 @@ function offsetOf(text: string): number {
   const sign = text.startsWith('-') ? -1 : 1;
   const digits = text.replaceAll(/\D/g, '');
   return sign * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2))) * 60_000;
-}
-
-function fromLocal(localMs: number, timezone: string): Date {
-  const before = offsetMsAt(timezone, localMs - 86_400_000);
-  const after = offsetMsAt(timezone, localMs + 86_400_000);
-  const candidates = [localMs - before, localMs - after].filter((ms) => ms + offsetMsAt(timezone, ms) === localMs);
-  return new Date(candidates.length > 0 ? Math.min(...candidates) : localMs - before);
 }

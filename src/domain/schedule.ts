@@ -1,6 +1,6 @@
 import { Cron } from 'croner';
 import { resolveTimezone } from './timezone.ts';
-import { remember, type Segment, segmentAt } from './zone.ts';
+import { isReadTwice, offsetMsAt, remember, type Segment, segmentAt } from './zone.ts';
 
 /**
  * When a job occurs: a cron expression read in a time zone.
@@ -55,17 +55,53 @@ export function parseSchedule(cron: string, timezone: string): Schedule {
   return cache.get(key) ?? remember(cache, key, parse(cron, timezone));
 }
 
+/** A job's schedule with the bounds within which it occurs, both included. */
+export interface Scheduled {
+  cron: string;
+  timezone: string;
+  startsAt: Date | null;
+  endsAt: Date | null;
+}
+
+/** When a job occurs. @throws what parseSchedule throws */
+export function scheduleOf({ cron, timezone, startsAt, endsAt }: Scheduled): Schedule {
+  const schedule = parseSchedule(cron, timezone);
+  return {
+    next(after) {
+      const isEarly = startsAt !== null && after < startsAt;
+      const found = schedule.next(isEarly ? new Date(startsAt.getTime() - 1) : after);
+      return found && endsAt && found > endsAt ? null : found;
+    },
+  };
+}
+
 function parse(cron: string, timezone: string): Schedule {
+  return readSchedule(cron, timezone).schedule;
+}
+
+/** What a change of the clock does to an occurrence: its local time is skipped, and it comes right after; or is read twice. */
+export type ChangedClock = 'skipped' | 'repeated';
+
+/** A schedule with what there is to say about it. @throws what parseSchedule throws */
+export function readSchedule(cron: string, timezone: string) {
   const zone = resolveTimezone(timezone);
   if (zone === undefined) throw new InvalidTimezone(timezone);
   const pattern = parsePattern(cron);
   const nextOf = pattern.isInterval ? nextOfInterval : nextOfFixed;
-  return {
+  const schedule: Schedule = {
     next: (after) => {
       const found = nextOf(pattern, zone, Math.floor(after.getTime() / 1000) * 1000);
       return found === null ? null : new Date(found);
     },
   };
+  const kind = pattern.isInterval ? ('interval' as const) : ('fixed' as const);
+  return { kind, schedule, changedClockAt: (at: Date) => changedClockAt(pattern, zone, at.getTime()) };
+}
+
+function changedClockAt(pattern: Pattern, zone: string, atMs: number): ChangedClock | null {
+  const localMs = atMs + offsetMsAt(zone, atMs);
+  if (pattern.nextLocal(localMs - 1000) !== localMs) return 'skipped';
+  return isReadTwice(zone, localMs) ? 'repeated' : null;
 }
 
 /** A cron expression over wall-clock time, which is written as if it were UTC. Milliseconds. */

@@ -1,3 +1,32 @@
+/** The lengths of time that statistics are kept for. */
+export const PERIODS = ['minute', 'hour', 'day', 'week'] as const;
+export type Period = (typeof PERIODS)[number];
+
+/** Their lengths, in milliseconds. */
+const PERIOD_MS: Record<Period, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000, week: 604_800_000 };
+/** Weeks begin on Monday; the epoch was a Thursday. */
+const WEEK_OFFSET_MS = 4 * PERIOD_MS.day;
+
+/** When the period around an instant begins, in UTC. */
+export function periodStart(period: Period, at: Date): Date {
+  const offsetMs = period === 'week' ? WEEK_OFFSET_MS : 0;
+  const length = PERIOD_MS[period];
+  return new Date(Math.floor((at.getTime() - offsetMs) / length) * length + offsetMs);
+}
+
+export function periodEnd(period: Period, start: Date): Date {
+  return new Date(start.getTime() + PERIOD_MS[period]);
+}
+
+/** The least-squares slope of values at x = 0, 1, 2 …; 0 for fewer than two. */
+export function slopeOf(values: number[]): number {
+  const n = values.length;
+  if (n < 2) return 0;
+  const meanX = (n - 1) / 2;
+  const above = values.reduce((sum, value, x) => sum + (x - meanX) * value, 0);
+  return above / ((n * (n * n - 1)) / 12);
+}
+
 /** Running sums over a job's runs from which its averages and trend follow without reading the runs. */
 export interface RunningSums {
   count: number;

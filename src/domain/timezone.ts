@@ -1,5 +1,5 @@
 import { RAILS_TIMEZONES } from './timezoneNames.ts';
-import { offsetMsAt, remember } from './zone.ts';
+import { fromLocal, offsetMsAt, remember } from './zone.ts';
 
 const resolved = new Map<string, string | undefined>();
 
@@ -26,6 +26,18 @@ function resolve(name: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** One name for all the names of a zone: links (US/Eastern) and display names stand for the zone that they lead to. */
+export function canonicalZone(name: string): string | undefined {
+  const zone = resolveTimezone(name);
+  return zone && new Intl.DateTimeFormat('en-US', { timeZone: zone }).resolvedOptions().timeZone;
+}
+
+/** When the zone's day around an instant began; the first moment after it where a change of the clock skips midnight. */
+export function startOfDay(at: Date, timezone: string): Date {
+  const local = new Date(at.getTime() + offsetMsAt(timezone, at.getTime()));
+  return fromLocal(Math.floor(local.getTime() / 86_400_000) * 86_400_000, timezone);
 }
 
 /** ISO 8601 with three decimals in a zone: `2026-11-24T10:00:00.000-05:00`; UTC ends in `Z`. */

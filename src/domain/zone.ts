@@ -96,3 +96,24 @@ export function remember<T>(cache: Map<string, T>, key: string, value: T): T {
   cache.set(key, value);
   return value;
 }
+
+/**
+ * The instant of a local time, which is given as if it were UTC. One that a change of the clock skips is the moment as long
+ * after the gap, one that it repeats its first pass.
+ */
+export function fromLocal(localMs: number, timezone: string): Date {
+  const readings = readingsOf(timezone, localMs);
+  return new Date(readings[0] ?? localMs - offsetMsAt(timezone, localMs - DAY_MS));
+}
+
+/** Whether a change of the clock repeats a local time. */
+export function isReadTwice(timezone: string, localMs: number): boolean {
+  return readingsOf(timezone, localMs).length > 1;
+}
+
+/** The instants at which the zone's clock shows a local time, in their order. */
+function readingsOf(timezone: string, localMs: number): number[] {
+  const offsets = new Set([-DAY_MS, DAY_MS].map((ms) => offsetMsAt(timezone, localMs + ms)));
+  const candidates = [...offsets].map((offset) => localMs - offset);
+  return candidates.filter((ms) => ms + offsetMsAt(timezone, ms) === localMs).toSorted((a, b) => a - b);
+}

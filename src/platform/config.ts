@@ -1,4 +1,5 @@
 import { availableParallelism, homedir, hostname } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 
 /** The only reader of the environment: `main` passes process.env in, everything else takes the values it needs. */
@@ -9,14 +10,27 @@ const SECRET_LENGTH_MIN = 32;
 const integer = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
 const port = integer(1, 65_535);
+/** 0 counts as not set: no limit. */
+const limit = (min: number, max: number) =>
+  integer(0, max)
+    .refine((value) => value === 0 || value >= min, `must be 0 (no limit) or at least ${min}`)
+    .default(0);
 
 const environment = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   BIND_ADDRESS: z.string().optional(),
   PORT: port.default(4000),
   WEB_CONCURRENCY: integer(1, 64).default(1),
+  REQUEST_TIMEOUT_SECONDS: integer(1, 3600).default(30),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((list) => list.split(',').flatMap((origin) => origin.trim() || []))
+    .refine((origins) => origins.every(isOrigin), 'must be origins with commas between: https://app.example.com'),
   SECRET_KEY_BASE: z.string().default(''),
   JWT_EXPIRY_SECONDS: integer(1, 31_536_000).default(3600),
+  LOGIN_ATTEMPTS_MAX: integer(1, 1_000_000).default(10),
+  TRUSTED_PROXIES: integer(0, 10).default(0),
   INITIAL_ROOT_PASSWORD: z.string().optional(),
   INITIAL_ADMIN_PASSWORD: z.string().optional(),
   BJR_DATABASE: z
@@ -37,15 +51,37 @@ const environment = z.object({
   LEASE_SECONDS: integer(3, 3600).default(30),
   TICK_SECONDS: integer(1, 60).default(60),
   LEADER_ELECTION: z.enum(['on', 'off']).default('on'),
+  CALLBACK_PRIVATE_TARGETS: z.enum(['on', 'off']).default('off'),
+  DELIVERY_KEEP_DAYS: integer(0, 36_500).default(30),
+  AUDIT_KEEP_DAYS: integer(0, 36_500).default(365),
   MISFIRE_GRACE_SECONDS: integer(0, 86_400).default(15),
   DRAIN_TIMEOUT_SECONDS: integer(0, 86_400).default(60),
   KILL_GRACE_SECONDS: integer(0, 600).default(5),
   OUTPUT_LIMIT_BYTES: integer(1024, 16_777_216).default(1_048_576),
-  JOB_DIRECTORY: z.string().default(homedir()),
+  STATE_DIRECTORY: z.string().default(join(homedir(), '.local/state/bjr')),
+  JOB_DIRECTORY: z.string().optional(),
+  JOB_USER: z.string().optional(),
+  JOB_UID_BASE: integer(1000, 2_000_000_000).optional(),
+  JOB_UMASK: z
+    .string()
+    .regex(/^[0-7]{1,4}$/, 'must be octal, such as 0027')
+    .default('0027')
+    .transform((digits) => Number.parseInt(digits, 8))
+    .pipe(z.number().max(0o777)),
+  JOB_NICE: integer(0, 19).default(0),
+  JOB_MEMORY_LIMIT_BYTES: limit(16_777_216, Number.MAX_SAFE_INTEGER),
+  JOB_PROCESSES_MAX: limit(1, 4_194_304),
+  JOB_FILE_SIZE_LIMIT_BYTES: limit(1024, Number.MAX_SAFE_INTEGER),
   JOB_PATH: z.string().default('/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
 });
+
+/** Exactly as browsers send it: lower case, no path, the port only where it is not the scheme's own. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 type Environment = z.infer<typeof environment>;
 
 /** Everything that is wrong with the settings, a line each: a wrong deployment is mended in one go. */
@@ -62,6 +98,8 @@ export type Config = ReturnType<typeof shape>;
 export type DatabaseConfig = Config['database'];
 export type RedisConfig = Config['redis'];
 export type WorkerConfig = Config['worker'];
+/** Which OS user commands run as. */
+export type JobUserConfig = WorkerConfig['jobUser'];
 
 /**
  * Settings by name from the given environment; an empty value counts as not set.
@@ -70,16 +108,21 @@ export type WorkerConfig = Config['worker'];
 export function loadConfig(env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(given);
-  if (!parsed.success) {
-    throw new ConfigError([...parsed.error.issues.map(describe), ...unsafeForProduction(given)]);
-  }
-  const unsafe = unsafeForProduction(given);
-  if (unsafe.length > 0) throw new ConfigError(unsafe);
+  const problems = [...unsafeForProduction(given), ...contradictions(given)];
+  if (!parsed.success) throw new ConfigError([...parsed.error.issues.map(describe), ...problems]);
+  if (problems.length > 0) throw new ConfigError(problems);
   return shape(parsed.data);
 }
 
 function describe(issue: z.core.$ZodIssue): string {
   return `${issue.path.join('.')}: ${issue.message}`;
+}
+
+function contradictions(given: Record<string, string | undefined>): string[] {
+  const isTwice = given['JOB_USER'] && given['JOB_UID_BASE'];
+  return isTwice
+    ? ["JOB_USER, JOB_UID_BASE: one user for all commands, or one for each of BJR's users: set one only"]
+    : [];
 }
 
 function unsafeForProduction(given: Record<string, string | undefined>): string[] {
@@ -110,7 +153,11 @@ function shape(env: Environment) {
       host: env.BIND_ADDRESS ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
       port: env.PORT,
       processes: env.WEB_CONCURRENCY,
+      requestTimeoutMs: env.REQUEST_TIMEOUT_SECONDS * 1000,
+      corsOrigins: env.CORS_ORIGINS,
       tokenLifeSeconds: env.JWT_EXPIRY_SECONDS,
+      signInsMax: env.LOGIN_ATTEMPTS_MAX,
+      trustedProxies: env.TRUSTED_PROXIES,
       // Outside production a fixed secret keeps tokens valid across restarts; production refuses to start without its own.
       secret: env.SECRET_KEY_BASE || 'a secret for development that signs nothing of worth',
     },
@@ -134,7 +181,14 @@ function shape(env: Environment) {
       /** Several installations may share one Redis. */
       prefix: `bjr:${database}:`,
     },
-    scheduler: { tickMs: env.TICK_SECONDS * 1000, hasElection: env.LEADER_ELECTION === 'on' },
+    scheduler: {
+      tickMs: env.TICK_SECONDS * 1000,
+      hasElection: env.LEADER_ELECTION === 'on',
+      auditKeepDays: env.AUDIT_KEEP_DAYS,
+      deliveryKeepDays: env.DELIVERY_KEEP_DAYS,
+    },
+    /** Whether callbacks may go to addresses that are not on the public internet. */
+    callbacks: { hasPrivateTargets: env.CALLBACK_PRIVATE_TARGETS === 'on' },
     worker: {
       slots: env.WORKER_CONCURRENCY,
       runners: env.RUNNERS,
@@ -143,8 +197,18 @@ function shape(env: Environment) {
       drainTimeoutMs: env.DRAIN_TIMEOUT_SECONDS * 1000,
       killGraceMs: env.KILL_GRACE_SECONDS * 1000,
       outputBytesMax: env.OUTPUT_LIMIT_BYTES,
-      jobDirectory: env.JOB_DIRECTORY,
+      spoolDirectory: join(env.STATE_DIRECTORY, 'spool'),
+      /** Null: the home of the user that a command runs as. */
+      jobDirectory: env.JOB_DIRECTORY ?? null,
       jobPath: env.JOB_PATH,
+      jobUser: { name: env.JOB_USER ?? null, uidBase: env.JOB_UID_BASE ?? null },
+      jobUmask: env.JOB_UMASK,
+      jobLimits: {
+        nice: env.JOB_NICE,
+        memoryBytesMax: env.JOB_MEMORY_LIMIT_BYTES,
+        processesMax: env.JOB_PROCESSES_MAX,
+        fileBytesMax: env.JOB_FILE_SIZE_LIMIT_BYTES,
+      },
     },
   };
 }

@@ -11,6 +11,8 @@ export type Event =
   | { type: 'lease_released'; jobId: number; runId: number }
   | { type: 'run_reaped'; jobId: number; runId: number | null; workerId: string | null }
   | { type: 'misfired'; jobId: number; count: number; reason: MisfireReason }
+  | { type: 'callback_delivered'; jobId: number; runId: number; deliveryId: number }
+  | { type: 'callback_failed'; jobId: number; runId: number; deliveryId: number; isGivenUp: boolean }
   | { type: 'schedule_broken'; jobId: number; reason: string }
   | { type: 'marked'; count: number }
   | { type: 'leader_elected'; by: 'redis' | 'database' }
@@ -19,8 +21,14 @@ export type Event =
 
 export type Emit = (event: Event) => void;
 
-const QUIET = new Set<Event['type']>(['run_claimed', 'run_started', 'marked', 'transaction_retried']);
-const ALARMING = new Set<Event['type']>(['lease_lost', 'run_reaped', 'misfired', 'schedule_broken']);
+const QUIET = new Set<Event['type']>([
+  'run_claimed',
+  'run_started',
+  'marked',
+  'transaction_retried',
+  'callback_delivered',
+]);
+const ALARMING = new Set<Event['type']>(['lease_lost', 'run_reaped', 'misfired', 'schedule_broken', 'callback_failed']);
 
 /** Transitions as log lines: the frequent ones at debug, those that someone should look at as warnings. */
 export function logEvents(log: Log): Emit {

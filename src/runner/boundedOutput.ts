@@ -1,6 +1,10 @@
 /** A stream's text, kept as head and tail: memory does not grow with what a command prints. */
 export interface BoundedOutput {
   write(chunk: Uint8Array): void;
+  /**
+   * Bytes from an offset on, `newestMax` of the newest at the most: they are those from `start` to `end`, from where to go on.
+   */
+  readSince(offset: number, newestMax: number): { chunk: Buffer; start: number; end: number };
   /** Invalid UTF-8 is replaced by U+FFFD; a cut is marked by a line that tells how many bytes it left out. */
   read(): { text: string; bytes: number; isTruncated: boolean };
 }
@@ -47,6 +51,16 @@ export function createBoundedOutput(bytesMax: number): BoundedOutput {
     write(chunk) {
       const rest = headLength < headMax ? writeHead(chunk) : chunk;
       if (rest.length > 0) writeTail(rest);
+    },
+    readSince(offset, newestMax) {
+      const total = headLength + tailBytes;
+      const wanted = Math.max(offset, total - newestMax);
+      if (wanted < headLength) {
+        return { chunk: head.subarray(wanted, headLength), start: wanted, end: headLength };
+      }
+      const oldest = headLength + Math.max(0, tailBytes - tailMax);
+      const from = Math.max(wanted, oldest);
+      return { chunk: readTail().subarray(from - oldest), start: from, end: total };
     },
     read() {
       const bytes = headLength + tailBytes;

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BoundedOutput, createBoundedOutput } from './boundedOutput.ts';
 import type { Pipes } from './pipes.ts';
+import type { StartRequest } from './protocol.ts';
 
 /** One output stream of a command on its way into a bounded text. */
 export interface Capture {
@@ -9,6 +10,8 @@ export interface Capture {
   stdio: number | 'pipe';
   /** After the start, even one that failed: the command has its end. `stream` is Node's pipe, where that was used. */
   begin(stream: Readable | null): void;
+  /** What it has written so far. */
+  output: BoundedOutput;
   /** After the command's end: what it wrote, to be read when it is wanted as text. */
   end(): Promise<BoundedOutput>;
 }
@@ -19,12 +22,13 @@ export interface Capture {
  */
 const OUTPUT_DRAIN_MS = 2000;
 
-export function createCapture(pipes: Pipes, bytesMax: number): Capture {
-  const output = createBoundedOutput(bytesMax);
-  const pipe = pipes.open(output.write);
+export function createCapture(pipes: Pipes, { outputBytesMax, owner }: StartRequest): Capture {
+  const output = createBoundedOutput(outputBytesMax);
+  const pipe = pipes.open(output.write, owner);
   if (!pipe) return captureStream(output);
   return {
     stdio: pipe.writeFd,
+    output,
     begin: pipe.handOver,
     async end() {
       await settled(pipe.ended);
@@ -39,6 +43,7 @@ function captureStream(output: BoundedOutput): Capture {
   let ended = Promise.resolve();
   return {
     stdio: 'pipe',
+    output,
     begin(stream) {
       source = stream?.on('data', output.write) ?? null;
       ended = new Promise((resolve) => (source ? source.once('close', resolve) : resolve()));

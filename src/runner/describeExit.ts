@@ -23,6 +23,15 @@ export function describeEnd(
   return { exitCode: 128 + os.signals[signal], errorMessage };
 }
 
+/** Thrown where it is known before the start that a command cannot be started. */
+export class NotStarted extends Error {
+  readonly exitCode: number;
+  constructor({ exitCode, errorMessage }: Description, cause: unknown) {
+    super(errorMessage, { cause });
+    this.exitCode = exitCode;
+  }
+}
+
 export interface StartFailure {
   /** The system's name for the error, such as ENOENT. */
   code: string;
@@ -33,7 +42,7 @@ export interface StartFailure {
 /** Why a command could not be started: the directory and the interpreter fail with the same codes. */
 export function describeStartFailure({ code, interpreter, cwd }: StartFailure): Description {
   const directory = whyNotEntered(cwd);
-  if (directory) return { ...NOT_USABLE, errorMessage: `Cannot enter the job directory '${cwd}': ${directory}.` };
+  if (directory) return describeDirectory(cwd, directory);
   if (code === 'ENOENT') {
     const detail = existsSync(interpreter)
       ? 'the file is there, but not what it needs itself'
@@ -49,11 +58,11 @@ const NOT_USABLE = { exitCode: 126 };
 
 function whyNotEntered(cwd: string): string | null {
   try {
-    if (!statSync(cwd).isDirectory()) return 'it is not a directory';
+    if (!statSync(cwd).isDirectory()) return 'ENOTDIR';
     accessSync(cwd, constants.X_OK);
     return null;
   } catch (error) {
-    return REASONS[codeOf(error)] ?? codeOf(error);
+    return codeOf(error);
   }
 }
 
@@ -62,7 +71,7 @@ function whyNotExecuted(interpreter: string): string {
     accessSync(interpreter, constants.X_OK);
     if (statSync(interpreter).isDirectory())
       return `Interpreter '${interpreter}' is not executable: it is a directory.`;
-    return 'The command could not be executed: is the temporary directory mounted noexec?';
+    return `Interpreter '${interpreter}' or the temporary directory is closed to the command's user, or mounted noexec.`;
   } catch {
     return `Interpreter '${interpreter}' is not executable: permission denied.`;
   }
@@ -73,6 +82,11 @@ const REASONS: Record<string, string> = {
   ENOTDIR: 'it is not a directory',
   EACCES: 'permission denied',
 };
+
+/** By the system's name for the reason. */
+export function describeDirectory(cwd: string, code: string): Description {
+  return { ...NOT_USABLE, errorMessage: `Cannot enter the job directory '${cwd}': ${REASONS[code] ?? code}.` };
+}
 
 /** The system's name for an error, or its words. */
 export function codeOf(error: unknown): string {

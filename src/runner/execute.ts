@@ -1,11 +1,16 @@
+import { accessSync, constants } from 'node:fs';
 import { execa } from 'execa';
 import type { BoundedOutput } from './boundedOutput.ts';
 import { type Capture, createCapture } from './capture.ts';
-import { codeOf, describeEnd, describeStartFailure } from './describeExit.ts';
+import { codeOf, describeEnd, describeStartFailure, NotStarted } from './describeExit.ts';
+import { endEscapees } from './escapees.ts';
+import { inJobDirectory } from './jobDirectory.ts';
+import { describeLimitFailure, hasLimits, type Invocation, withLimits } from './limits.ts';
+import type { LiveOutputs } from './liveOutput.ts';
 import type { Pipes } from './pipes.ts';
 import { createProcessGroup } from './processGroup.ts';
-import { type Exit, type KillReason, monotonicMs, type StartRequest, silentExit } from './protocol.ts';
-import { type Program, prepareProgram } from './script.ts';
+import { type Exit, type KillReason, monotonicMs, RUN_TOKEN, type StartRequest, silentExit } from './protocol.ts';
+import { findBash, type Program, prepareProgram } from './script.ts';
 
 export interface Execution {
   /** Ends the whole process group; after the command's own end, what it left behind. The first reason stays. */
@@ -25,6 +30,8 @@ export interface ExecutionOptions {
   directory: string;
   pipes: Pipes;
   onStarted(pid: number, startedAtMs: number): void;
+  /** For commands whose output may be followed. */
+  live?: LiveOutputs;
 }
 
 /** Starts a command, before it returns. */
@@ -35,7 +42,11 @@ export function execute(request: StartRequest, options: ExecutionOptions): Execu
     const { pid } = started.subprocess;
     if (pid === undefined) return { kill: () => {}, finished: explain(request, started) };
     options.onStarted(pid, started.startedAtMs);
-    return follow(pid, request, started);
+    const [stdout, stderr] = started.captures.map(({ output }) => output);
+    options.live?.begin(request.runId, { ...(stdout && { stdout }), ...(stderr && { stderr }) });
+    const execution = follow(pid, request, started);
+    void execution.finished.then(() => options.live?.end(request.runId));
+    return execution;
   } catch (error) {
     return { kill: () => {}, finished: Promise.resolve(() => failed(error, askedAtMs)) };
   }
@@ -48,14 +59,19 @@ interface Started {
   startedAtMs: number;
 }
 
-function start({ command, env, cwd, outputBytesMax }: StartRequest, { directory, pipes }: ExecutionOptions): Started {
-  const program = prepareProgram(command, env, directory);
+function start(request: StartRequest, { directory, pipes }: ExecutionOptions): Started {
+  const { env, owner, limits } = request;
+  const program = prepareProgram(request, directory);
   const captures: Capture[] = [];
   try {
-    captures.push(createCapture(pipes, outputBytesMax));
-    captures.push(createCapture(pipes, outputBytesMax));
+    captures.push(createCapture(pipes, request));
+    captures.push(createCapture(pipes, request));
+    // With limits it is bash that would find it missing, and say so in words of its own.
+    if (hasLimits(limits)) requireInterpreter(program.interpreter, request.cwd);
+    const invocation = withLimits({ ...program, env }, limits, findBash(env));
+    const outputs = captures.map(({ stdio }) => stdio);
     const startedAtMs = monotonicMs();
-    const subprocess = spawn(program, { env, cwd, outputs: captures.map(({ stdio }) => stdio) });
+    const subprocess = inJobDirectory(request.cwd, owner, (cwd) => spawn(invocation, { cwd, owner, outputs }));
     captures[0]?.begin(subprocess.stdout);
     captures[1]?.begin(subprocess.stderr);
     return { subprocess, program, captures, startedAtMs };
@@ -69,13 +85,27 @@ function start({ command, env, cwd, outputBytesMax }: StartRequest, { directory,
   }
 }
 
+function requireInterpreter(interpreter: string, cwd: string): void {
+  try {
+    accessSync(interpreter, constants.X_OK);
+  } catch (error) {
+    throw new NotStarted(describeStartFailure({ code: codeOf(error), interpreter, cwd }), error);
+  }
+}
+
+interface SpawnOptions {
+  cwd: string;
+  owner: StartRequest['owner'];
+  outputs: (number | 'pipe')[];
+}
+
 /**
  * `detached`: a session and process group of its own. execa's `killDescendants` would signal that same group, but without
  * knowing when the number has gone out of use. Its timeouts, buffers and clean-up at exit are ours to do here.
  */
-function spawn(program: Program, options: { env: Record<string, string>; cwd: string; outputs: (number | 'pipe')[] }) {
-  const { env, cwd, outputs } = options;
-  return execa(program.file, program.args, {
+function spawn({ file, args, env }: Invocation, { cwd, owner, outputs }: SpawnOptions) {
+  return execa(file, args, {
+    ...owner,
     cwd,
     env,
     extendEnv: false,
@@ -92,7 +122,8 @@ function spawn(program: Program, options: { env: Record<string, string>; cwd: st
 /** execa takes every file descriptor; its types name only those up to 9. */
 const target = (output: number | 'pipe' | undefined) => (output ?? 'pipe') as 'pipe' | 9;
 
-function follow(pid: number, { timeLimit }: StartRequest, started: Started): Execution {
+function follow(pid: number, request: StartRequest, started: Started): Execution {
+  const { timeLimit } = request;
   const group = createProcessGroup(pid);
   let killReason: KillReason | null = null;
   let hasEnded = false;
@@ -106,22 +137,32 @@ function follow(pid: number, { timeLimit }: StartRequest, started: Started): Exe
     hasEnded = true;
     clearTimeout(timer);
     const description = describeEnd(code, signal, killReason);
-    resolve({ ...description, killReason, endedAtMs: monotonicMs(), groupGone: group.clear() });
+    const isGone = group.clear().then(() => (killReason ? endEscaped(request) : undefined));
+    resolve({ ...description, killReason, endedAtMs: monotonicMs(), isGone });
   });
-  const finished = finish(ended, started).catch((error: unknown) => () => failed(error, started.startedAtMs));
+  const finished = finish(ended, request, started).catch((error: unknown) => () => failed(error, started.startedAtMs));
   return { kill, finished };
 }
 
-type End = ReturnType<typeof describeEnd> & Pick<Exit, 'killReason' | 'endedAtMs'> & { groupGone: Promise<void> };
+type End = ReturnType<typeof describeEnd> & Pick<Exit, 'killReason' | 'endedAtMs'> & { isGone: Promise<void> };
 
-async function finish(ended: Promise<End>, { captures, program, startedAtMs }: Started): Promise<ReadExit> {
-  const { groupGone, ...end } = await ended;
-  await groupGone;
+/** Only where the end was forced: a command that ends by itself may leave a daemon. */
+async function endEscaped({ env, owner }: StartRequest): Promise<void> {
+  const token = env[RUN_TOKEN];
+  if (token) await endEscapees({ token, owner });
+}
+
+async function finish(ended: Promise<End>, { limits }: StartRequest, started: Started): Promise<ReadExit> {
+  const { captures, program, startedAtMs } = started;
+  const { isGone, ...end } = await ended;
+  await isGone;
   const [stdout, stderr] = await Promise.all(captures.map((capture) => capture.end()));
   program.remove();
   return () => {
     try {
-      return { ...silentExit({ ...end, startedAtMs }), ...readOutput(stdout, stderr) };
+      const exit = { ...silentExit({ ...end, startedAtMs }), ...readOutput(stdout, stderr) };
+      const notLimited = limits && describeLimitFailure(exit.exitCode, exit.stderr);
+      return notLimited ? { ...exit, errorMessage: notLimited } : exit;
     } catch (error) {
       return failed(error, startedAtMs);
     }
@@ -149,6 +190,7 @@ async function explain(
 }
 
 function failed(error: unknown, startedAtMs: number): Exit {
-  const errorMessage = `The command could not be run: ${codeOf(error)}.`;
-  return silentExit({ exitCode: 126, errorMessage, startedAtMs, endedAtMs: monotonicMs() });
+  const { exitCode, message } =
+    error instanceof NotStarted ? error : { exitCode: 126, message: `The command could not be run: ${codeOf(error)}.` };
+  return silentExit({ exitCode, errorMessage: message, startedAtMs, endedAtMs: monotonicMs() });
 }

@@ -1,8 +1,18 @@
 import { rmSync } from 'node:fs';
 import { execute } from './execute.ts';
 import { closeInheritedFiles } from './inheritedFiles.ts';
+import { createLiveOutputs } from './liveOutput.ts';
 import { createPipes } from './pipes.ts';
-import type { FromRunner, KillReason, StartRequest, ToRunner } from './protocol.ts';
+import {
+  type Exit,
+  type FromRunner,
+  type HoldRequest,
+  type KillReason,
+  monotonicMs,
+  type StartRequest,
+  silentExit,
+  type ToRunner,
+} from './protocol.ts';
 
 /**
  * A runner: the small process that starts commands. It holds no settings, no connections and no secrets, and imports
@@ -14,7 +24,9 @@ const GRACE_WITHOUT_COORDINATOR_MS = 1000;
 const LAST_RESORT_MS = 5000;
 
 closeInheritedFiles();
-const [, , directory = ''] = process.argv;
+const [, , umask = '', directory = ''] = process.argv;
+// For the commands: Node's spawn sets none. What the runner makes itself has its mode set.
+process.umask(umask);
 const pipes = createPipes(directory);
 const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();
 let lastTurn = Promise.resolve();
@@ -26,17 +38,40 @@ const send = (message: FromRunner): Promise<void> =>
     process.send(message, undefined, undefined, () => resolve());
   });
 
+const live = createLiveOutputs(send);
+
 /** One at a time: an exit may be 16 MiB of text and more, and the heap is small. */
 const inTurn = (work: () => Promise<void>): Promise<void> => {
   lastTurn = lastTurn.then(work);
   return lastTurn;
 };
 
+/** Until the first contact a start's own limit says it. */
+let heldUntilMs = Number.POSITIVE_INFINITY;
+let holdTimer: NodeJS.Timeout | undefined;
+
+function hold({ untilMs, graceMs }: HoldRequest): void {
+  heldUntilMs = untilMs;
+  clearTimeout(holdTimer);
+  holdTimer = setTimeout(
+    () => {
+      for (const { kill } of runs.values()) kill('lease_lost', graceMs);
+    },
+    Math.max(0, untilMs - monotonicMs()),
+  );
+}
+
 function start(request: StartRequest): void {
   const { runId } = request;
+  const nowMs = monotonicMs();
+  if (nowMs > Math.min(request.startBeforeMs ?? Number.POSITIVE_INFINITY, heldUntilMs)) {
+    void send({ type: 'finished', runId, exit: notStarted(nowMs) });
+    return;
+  }
   const { kill, finished } = execute(request, {
     directory,
     pipes,
+    live,
     onStarted: (pid, startedAtMs) => void send({ type: 'started', runId, pid, startedAtMs }),
   });
   const told = finished.then(async (readExit) => {
@@ -44,6 +79,11 @@ function start(request: StartRequest): void {
     runs.delete(runId);
   });
   runs.set(runId, { kill, told });
+}
+
+function notStarted(atMs: number): Exit {
+  const errorMessage = 'Not started: its lease had run out before.';
+  return silentExit({ exitCode: 137, killReason: 'lease_lost', errorMessage, startedAtMs: atMs, endedAtMs: atMs });
 }
 
 /** Nothing that this process started may outlive it. */
@@ -61,6 +101,8 @@ process.on('message', (message: ToRunner) => {
       return start(message);
     case 'kill':
       return runs.get(message.runId)?.kill(message.reason, message.graceMs);
+    case 'hold':
+      return hold(message);
     case 'shutdown':
       return void endEverything('drained', message.graceMs, 0);
   }
@@ -75,5 +117,12 @@ process.on('uncaughtException', (error) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
 /** The first start of a process loads code and makes pipes, 100 ms and more: no job's run is to wait for that. */
-const warmUp: StartRequest = { type: 'start', runId: 0, command: ':', env: {}, cwd: directory, outputBytesMax: 1024 };
+const warmUp: StartRequest = {
+  type: 'start',
+  runId: 0,
+  command: ':',
+  env: {},
+  cwd: directory,
+  outputBytesMax: 1024,
+};
 void execute(warmUp, { directory, pipes, onStarted: () => {} }).finished.then(() => send({ type: 'ready' }));

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { codeOf } from './describeExit.ts';
 import { ensurePrivate } from './privateDirectory.ts';
+import type { Owner } from './protocol.ts';
 
 /**
  * Real pipes for a command's output. What Node calls a pipe is a socket, and a socket cannot be opened by name: in a job
@@ -23,7 +24,7 @@ export interface Pipe {
 
 export interface Pipes {
   /** Null where named pipes cannot be had. `onData` must copy: the next read uses the same memory. */
-  open(onData: (chunk: Uint8Array) => void): Pipe | null;
+  open(onData: (chunk: Uint8Array) => void, owner?: Owner): Pipe | null;
 }
 
 const BATCH = 32;
@@ -38,8 +39,7 @@ export function createPipes(directory: string): Pipes {
     const names = Array.from({ length: BATCH }, (_, index) => join(directory, `pipe-${made + index}`));
     try {
       ensurePrivate(directory);
-      // The directory is closed to others; within it a command that runs as another user (sudo) may open its own output.
-      execFileSync('mkfifo', ['-m', '666', ...names], { stdio: 'pipe' });
+      execFileSync('mkfifo', ['-m', '600', ...names], { stdio: 'pipe' });
     } catch (error) {
       isAvailable = false;
       console.error('No named pipes: in commands, /dev/stdout and /dev/stderr cannot be opened.', error);
@@ -49,17 +49,17 @@ export function createPipes(directory: string): Pipes {
     free.push(...names);
   };
 
-  const takeUnused = (): string | undefined => {
+  const takeUnused = (owner: Owner | undefined): string | undefined => {
     if (free.length === 0 && isAvailable) make();
     const name = free.pop();
-    if (name === undefined || isUnused(name)) return name;
+    if (name === undefined || (handTo(name, owner) && isUnused(name))) return name;
     discard(name);
-    return takeUnused();
+    return takeUnused(owner);
   };
 
   return {
-    open(onData) {
-      const name = takeUnused();
+    open(onData, owner) {
+      const name = takeUnused(owner);
       if (name === undefined) return null;
       const { readFd, writeFd } = openBothEnds(name);
       const onread = {
@@ -92,6 +92,21 @@ export function createPipes(directory: string): Pipes {
   };
 }
 
+/**
+ * Before anybody is looked for who still has it open: from here on the user of an earlier run cannot open it any more.
+ * Without a user of its own the runner's directory is closed to others, and what a command starts by sudo may open it.
+ */
+function handTo(name: string, owner: Owner | undefined): boolean {
+  try {
+    if (owner) chownSync(name, owner.uid, owner.gid);
+    // In this order: its earlier user could open it again with chmod until it has gone.
+    chmodSync(name, owner ? 0o600 : 0o666);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function discard(name: string): void {
   try {
     unlinkSync(name);
@@ -120,6 +135,18 @@ function isUnused(name: string): boolean {
     closeSync(openSync(name, constants.O_WRONLY | constants.O_NONBLOCK));
     return false;
   } catch (error) {
-    return codeOf(error) === 'ENXIO';
+    return codeOf(error) === 'ENXIO' && !hasWriter(name);
+  }
+}
+
+/** One that opened it by name after that end would write into the next run's output. Reading says: an end, or EAGAIN. */
+function hasWriter(name: string): boolean {
+  const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return readSync(fd, Buffer.alloc(1)) > 0;
+  } catch {
+    return true;
+  } finally {
+    closeSync(fd);
   }
 }

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 
 /**
  * Makes the runner's directory again if it is gone: systems clear /tmp of what has not been used for days. Throws where
@@ -9,4 +9,9 @@ export function ensurePrivate(directory: string): void {
   if (!found) mkdirSync(directory, { mode: 0o700 });
   else if (!found.isDirectory() || found.uid !== process.getuid?.())
     throw new Error(`'${directory}' is not the runner's own directory any more`);
+}
+
+/** Lets commands of other users come at what is theirs in it, by name: they cannot list it. */
+export function admitOthers(directory: string): void {
+  chmodSync(directory, 0o711);
 }

@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { ensurePrivate } from './privateDirectory.ts';
+import { admitOthers, ensurePrivate } from './privateDirectory.ts';
+import type { Owner, StartRequest } from './protocol.ts';
 
 /** What to execute for a command: bash, or the command's own interpreter where it begins with `#!`. */
 export interface Program {
@@ -12,17 +13,20 @@ export interface Program {
   remove(): void;
 }
 
-export function prepareProgram(command: string, env: Record<string, string>, directory: string): Program {
-  return command.startsWith('#!') ? writeScript(command, directory) : bashProgram(command, env);
+export function prepareProgram({ command, env, owner }: StartRequest, directory: string): Program {
+  return command.startsWith('#!') ? writeScript(command, directory, owner) : bashProgram(command, env);
 }
 
 const USUAL_BASH = '/bin/bash';
 const hasUsualBash = existsSync(USUAL_BASH);
 
 function bashProgram(command: string, env: Record<string, string>): Program {
-  const file = hasUsualBash ? USUAL_BASH : findOnPath('bash', env['PATH'] ?? '');
+  const file = findBash(env);
   return { file, args: ['-c', command], interpreter: file, remove: () => {} };
 }
+
+export const findBash = (env: Record<string, string>) =>
+  hasUsualBash ? USUAL_BASH : findOnPath('bash', env['PATH'] ?? '');
 
 function findOnPath(name: string, path: string): string {
   const candidates = path.split(delimiter).map((folder) => join(folder, name));
@@ -33,18 +37,26 @@ function findOnPath(name: string, path: string): string {
  * Written synchronously: with a fork in between, the new process would hold the file open for writing until its exec, and
  * executing it would fail (ETXTBSY).
  */
-function writeScript(command: string, directory: string): Program {
+function writeScript(command: string, directory: string, owner: Owner | undefined): Program {
   const text = withPlainFirstLine(command);
   ensurePrivate(directory);
   const folder = mkdtempSync(join(directory, 'script-'));
   const file = join(folder, 'command');
   writeFileSync(file, text, { mode: 0o700 });
+  if (owner) handTo(owner, file, [directory, folder]);
   return {
     file,
     args: [],
     interpreter: interpreterOf(text),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** The folders stay the runner's own: their user can neither put something else in the script's place nor add to them. */
+function handTo({ uid, gid }: Owner, file: string, folders: string[]): void {
+  chownSync(file, uid, gid);
+  chmodSync(file, 0o500);
+  for (const folder of folders) admitOthers(folder);
 }
 
 /** Web forms send CRLF; the kernel would take the carriage return for a part of the interpreter's name. */

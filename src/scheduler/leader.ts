@@ -1,17 +1,15 @@
 import type { DatabaseClock } from '../platform/clock.ts';
 import type { Emit } from '../platform/events.ts';
 import type { WakeUps } from '../redis/wakeUps.ts';
-import type { WorkerRegistry } from '../redis/workers.ts';
 import type { Database } from '../store/database.ts';
 import { markDue } from '../store/markDue.ts';
-import { purgeDeleted } from '../store/purgeDeleted.ts';
 import type { Election } from './election.ts';
-import { reap } from './reap.ts';
 
 export interface LeaderParts {
   db: Database;
   election: Election;
-  registry: WorkerRegistry;
+  /** Ends lost runs; returns how many. */
+  reap(): Promise<number>;
   wakeUps: WakeUps;
   clock: DatabaseClock;
   /** Full minutes, in production. */
@@ -24,7 +22,6 @@ export interface LeaderParts {
 export interface TickCounts {
   marked: number;
   reaped: number;
-  purged: number;
 }
 
 /**
@@ -47,20 +44,19 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
       await tick(parts);
       nextTickAtMs = (Math.floor(nowMs / parts.tickMs) + 1) * parts.tickMs;
     } else {
-      await reap(parts);
+      await parts.reap();
     }
     return Math.min(parts.passMs, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
   };
 }
 
 /** The leader's minute. Any node may do it at any time. */
-export async function tick(parts: Omit<LeaderParts, 'clock' | 'tickMs' | 'passMs'>): Promise<TickCounts> {
+async function tick(parts: LeaderParts): Promise<TickCounts> {
   const marked = await markDue(parts.db);
   if (marked > 0) {
     parts.emit({ type: 'marked', count: marked });
     await parts.wakeUps.send();
   }
-  const reaped = await reap(parts);
-  const purged = parts.election.isTrusted() ? await purgeDeleted(parts.db) : 0;
-  return { marked, reaped, purged };
+  const reaped = await parts.reap();
+  return { marked, reaped };
 }

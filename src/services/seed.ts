@@ -1,4 +1,4 @@
-import { foldName } from '../domain/name.ts';
+import { NEW_JOB } from '../domain/job.ts';
 import { type Database, errorCode, type Queryable } from '../store/database.ts';
 import { insertFolder } from '../store/folders.ts';
 import { insertJob, type JobWrite } from '../store/jobs.ts';
@@ -18,7 +18,7 @@ export class InitialPasswordMissing extends Error {
   }
 }
 
-const every5Minutes = { cron: '*/5 * * * *', timezone: 'UTC', enabled: true, successCallback: '', failureCallback: '' };
+const every5Minutes = { ...NEW_JOB, cron: '*/5 * * * *' };
 
 const JOBS: JobWrite[] = [
   { ...every5Minutes, name: 'Welcome to BJR', command: 'echo Welcome to BJR', tags: ['example'] },
@@ -57,5 +57,5 @@ async function seed(tx: Queryable, digests: { root: string; admin: string }): Pr
   await insertUser(tx, { username: 'root', passwordDigest: digests.root, isRoot: true });
   const userId = await insertUser(tx, { username: 'admin', passwordDigest: digests.admin, isRoot: false });
   for (const job of JOBS) await insertJob(tx, userId, job);
-  for (const folder of FOLDERS) await insertFolder(tx, { userId, ...folder, nameKey: foldName(folder.name) });
+  for (const folder of FOLDERS) await insertFolder(tx, userId, folder);
 }

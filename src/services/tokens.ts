@@ -8,9 +8,12 @@ export interface TokenClaims {
 
 export interface Tokens {
   issue(claims: TokenClaims): Promise<string>;
-  /** Null for a token that is not ours, is expired, or never expires. */
+  /** Null for a token that is not ours, is expired, never expires, or lives longer than tokens do. */
   read(token: string): Promise<TokenClaims | null>;
 }
+
+/** The nodes that issue tokens and that read them need not agree on the time. */
+const CLOCKS_APART_SECONDS = 3600;
 
 /** JSON Web Tokens under HS256 and nothing else. */
 export function createTokens(secret: string, lifeSeconds: number): Tokens {
@@ -26,6 +29,8 @@ export function createTokens(secret: string, lifeSeconds: number): Tokens {
         const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], requiredClaims: ['exp'] });
         const { user_id: userId, version } = payload;
         if (typeof userId !== 'number' || typeof version !== 'number') return null;
+        // Of our own making none lives longer; one from a time when the setting was longer does not either.
+        if (Number(payload.exp) > Date.now() / 1000 + lifeSeconds + CLOCKS_APART_SECONDS) return null;
         return { userId, tokenVersion: version };
       } catch {
         return null;

@@ -1,9 +1,10 @@
-import { and, asc, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, inArray, lte, or, type SQL, sql } from 'drizzle-orm';
 import { type MisfirePolicy, type Settled, settle } from '../domain/misfire.ts';
 import { plan, type Trigger } from '../domain/plan.ts';
-import { parseSchedule } from '../domain/schedule.ts';
+import { scheduleOf } from '../domain/schedule.ts';
 import { type Database, errorCode, insertId, NOW_MICROS, type Queryable } from './database.ts';
 import { insertMisfires, type NewMisfire } from './insertMisfires.ts';
+import { NO_LEASE } from './recordOutcome.ts';
 import { jobRuns, jobs } from './schema.ts';
 
 export interface ClaimOptions {
@@ -26,6 +27,11 @@ export interface ClaimedRun {
   attempt: number;
   scheduledFor: Date | null;
   leaseToken: number;
+  /** 0: no limit. */
+  timeoutSeconds: number;
+  env: Record<string, string>;
+  /** '': the worker's own. */
+  workingDirectory: string;
 }
 
 export interface Claim {
@@ -89,7 +95,13 @@ export function lockDue(tx: Queryable, limit: number) {
       enabled: jobs.enabled,
       misfirePolicy: jobs.misfirePolicy,
       catchUpMax: jobs.catchUpMax,
+      startsAt: jobs.startsAt,
+      endsAt: jobs.endsAt,
+      timeoutSeconds: jobs.timeoutSeconds,
+      env: jobs.env,
+      workingDirectory: jobs.workingDirectory,
       nextRun: jobs.nextRun,
+      scheduledFor: jobs.scheduledFor,
       trigger: jobs.trigger,
       attempt: jobs.attempt,
       leaseToken: jobs.leaseToken,
@@ -120,7 +132,11 @@ interface DecideOptions {
 /** One job that cannot be decided must not keep the batch from running. */
 function decide(job: DueJob, options: DecideOptions): Decision {
   const { nextRun } = job;
-  if (job.trigger !== 'schedule') return { job, willRun: true, scheduledFor: null, nextRun, misfire: null };
+  const { scheduledFor } = job;
+  if (job.trigger !== 'schedule') {
+    const willRun = scheduledFor === null || !options.taken.has(occurrenceKey(job.id, scheduledFor));
+    return { job, willRun, scheduledFor, nextRun, misfire: null };
+  }
   try {
     return decideOccurrence(job, options);
   } catch (error) {
@@ -130,7 +146,7 @@ function decide(job: DueJob, options: DecideOptions): Decision {
 
 function decideOccurrence(job: DueJob, { now, graceMs, taken }: DecideOptions): Decision {
   if (!job.nextRun) return { job, willRun: false, scheduledFor: null, nextRun: null, misfire: null };
-  const schedule = parseSchedule(job.cron, job.timezone);
+  const schedule = scheduleOf(job);
   const { misfirePolicy: policy, catchUpMax } = job;
   const settled = settle({ schedule, policy, catchUpMax, nextRun: job.nextRun, now, graceMs });
   const misfire = toMisfire(job, policy, settled);
@@ -177,6 +193,9 @@ async function insertRuns(
     attempt: job.attempt,
     scheduledFor,
     leaseToken: job.leaseToken + 1,
+    timeoutSeconds: job.timeoutSeconds,
+    env: job.env,
+    workingDirectory: job.workingDirectory,
   }));
 }
 
@@ -215,7 +234,7 @@ async function moveOn(tx: Queryable, decisions: Decision[], now: Date): Promise<
     const standing = plan({ enabled: job.enabled, nextRun }, now);
     await tx
       .update(jobs)
-      .set({ nextRun, trigger: 'schedule', attempt: 1, ...standing })
+      .set({ ...NO_LEASE, nextRun, ...standing })
       .where(eq(jobs.id, job.id));
   }
 }
@@ -231,7 +250,7 @@ async function takenOccurrences(tx: Queryable, due: DueJob[]): Promise<Set<strin
           jobs.id,
           due.map((job) => job.id),
         ),
-        sql`${jobRuns.scheduledFor} >= ${jobs.nextRun}`,
+        or(gte(jobRuns.scheduledFor, jobs.nextRun), eq(jobRuns.scheduledFor, jobs.scheduledFor)),
       ),
     );
   return new Set(rows.flatMap((row) => (row.scheduledFor ? [occurrenceKey(row.jobId, row.scheduledFor)] : [])));

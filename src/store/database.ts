@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import { drizzle, type MySql2Database } from 'drizzle-orm/mysql2';
 import mysql from 'mysql2/promise';
@@ -45,6 +46,7 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   const pool = mysql.createPool({ ...connectionOptions(config), connectionLimit: config.connectionsMax });
   // mysql2 runs a connection's statements in order, so these come before any other.
   pool.pool.on('connection', (connection) => {
+    giveUpSilent(connection);
     for (const statement of SESSION) connection.query(statement, () => {});
   });
   const db = drizzle(pool);
@@ -53,6 +55,19 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
     dedicate: () => dedicate(config),
     close: () => pool.end(),
   });
+}
+
+/**
+ * A server that is frozen, or behind a cut network, neither answers nor fails: a connection on which nothing has moved for
+ * so long is given up. No statement here takes nearly as long; an idle connection is opened anew when it is needed.
+ */
+const SILENCE_MAX_MS = 20_000;
+
+function giveUpSilent(connection: object): void {
+  if (!('stream' in connection) || !(connection.stream instanceof Socket)) throw new Error('mysql2 has no socket');
+  const socket = connection.stream;
+  const error = Object.assign(new Error(`No answer for ${SILENCE_MAX_MS} ms`), { code: 'ETIMEDOUT' });
+  socket.setTimeout(SILENCE_MAX_MS, () => socket.destroy(error));
 }
 
 function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {
@@ -118,6 +133,7 @@ export async function readNowMs(db: Queryable): Promise<number> {
 
 async function dedicate(config: DatabaseConfig): Promise<DedicatedConnection> {
   const connection = await mysql.createConnection(connectionOptions(config));
+  if ('connection' in connection) giveUpSilent(Object(connection.connection));
   return {
     async query(text, values) {
       const [rows] = await connection.query<mysql.RowDataPacket[]>(text, values);

@@ -1,50 +1,127 @@
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, sql } from 'drizzle-orm';
 import type { JobDefinition } from '../domain/job.ts';
 import { settleSteps } from '../domain/misfire.ts';
 import { foldName } from '../domain/name.ts';
 import { plan } from '../domain/plan.ts';
-import { parseSchedule } from '../domain/schedule.ts';
-import { insertId, type Queryable, readNowMs } from './database.ts';
+import { scheduleOf } from '../domain/schedule.ts';
+import type { Term } from '../domain/search/term.ts';
+import { countJobs } from './countJobs.ts';
+import { affectedRows, insertId, type Queryable, readNowMs } from './database.ts';
 import { insertMisfires } from './insertMisfires.ts';
-import { jobs, jobTags, purges } from './schema.ts';
-import { findTags, setTags } from './tags.ts';
+import { NO_LEASE } from './recordOutcome.ts';
+import { jobRuns, jobs, jobTags, purges, users } from './schema.ts';
+import { conditionOf } from './search.ts';
+import { setTags, tagNames } from './tags.ts';
+import type { Owner } from './users.ts';
 
-type JobRow = typeof jobs.$inferSelect;
+export type JobRow = typeof jobs.$inferSelect;
 export type Job = JobRow & { tags: string[] };
 /** A definition with the tags to set; without tags the present ones stay. */
 export type JobWrite = JobDefinition & { tags?: string[] };
 
 export async function findJob(db: Queryable, { id, userId }: { id: number; userId: number }): Promise<Job | undefined> {
-  const [job] = await db
-    .select()
+  const [found] = await db
+    .select({ job: jobs, tags: tagNames })
     .from(jobs)
     .where(and(eq(jobs.id, id), eq(jobs.userId, userId)));
-  return job && { ...job, tags: (await findTags(db, [id])).get(id) ?? [] };
+  return found && { ...found.job, tags: found.tags };
 }
 
+export interface JobList {
+  owner: Owner;
+  terms: Term[];
+  limit: number;
+  offset: number;
+}
+
+/** A page of the user's jobs for which all terms hold, by their next run, and how many there are on all pages. */
 export async function listJobs(
   db: Queryable,
-  { userId, limit, offset }: { userId: number; limit: number; offset: number },
+  { owner, terms, limit, offset }: JobList,
 ): Promise<{ jobs: Job[]; total: number }> {
-  const found = await db
-    .select()
-    .from(jobs)
-    .where(eq(jobs.userId, userId))
+  const condition = await conditionOf(db, owner, terms);
+  // The page is found in the index first: rows, which may hold long commands, are read for it only.
+  const page = db
+    .select({ id: jobs.id })
+    .from(jobs, { forceIndex: 'jobs_list' })
+    .where(and(eq(jobs.userId, owner.userId), condition))
     .orderBy(asc(jobs.nextRun), asc(jobs.id))
     .limit(limit)
-    .offset(offset);
-  const tagsOf = await findTags(
-    db,
-    found.map(({ id }) => id),
-  );
-  const total = await db.$count(jobs, eq(jobs.userId, userId));
-  return { jobs: found.map((job) => ({ ...job, tags: tagsOf.get(job.id) ?? [] })), total };
+    .offset(offset)
+    .as('page');
+  const [rows, total] = await Promise.all([
+    db
+      .select({ job: jobs, tags: tagNames })
+      .from(page)
+      .innerJoin(jobs, eq(jobs.id, page.id))
+      .orderBy(asc(jobs.nextRun), asc(jobs.id)),
+    countJobs(db, owner, terms),
+  ]);
+  return { jobs: rows.map(({ job, tags }) => ({ ...job, tags })), total };
 }
 
-/** @throws the database's ER_DUP_ENTRY where the user has a job of this name */
-export async function insertJob(tx: Queryable, userId: number, { tags = [], ...job }: JobWrite): Promise<number> {
+/** The user's enabled jobs that occur next. */
+export async function listUpcoming(db: Queryable, userId: number, limit: number): Promise<Job[]> {
+  const rows = await db
+    .select({ job: jobs, tags: tagNames })
+    .from(jobs)
+    .where(and(eq(jobs.userId, userId), eq(jobs.enabled, true), isNotNull(jobs.nextRun)))
+    .orderBy(asc(jobs.nextRun), asc(jobs.id))
+    .limit(limit);
+  return rows.map(({ job, tags }) => ({ ...job, tags }));
+}
+
+/** The user's jobs that ran last, the latest first. */
+export async function listRecent(db: Queryable, userId: number, limit: number): Promise<Job[]> {
+  const ids = await recentIds(db, userId, limit);
+  if (ids.length === 0) return [];
+  const rows = await db
+    .select({ job: jobs, tags: tagNames })
+    .from(jobs)
+    .where(and(eq(jobs.userId, userId), inArray(jobs.id, ids), isNotNull(jobs.lastRun)))
+    .orderBy(desc(jobs.lastRun), desc(jobs.id))
+    .limit(limit);
+  return rows.map(({ job, tags }) => ({ ...job, tags }));
+}
+
+const RECENT_RUNS = 500;
+
+/** Found by the newest runs, where an index is; where those are of too few jobs, by the jobs themselves. */
+async function recentIds(db: Queryable, userId: number, limit: number): Promise<number[]> {
+  const newest = await db
+    .select({ jobId: jobRuns.jobId })
+    .from(jobRuns, { forceIndex: 'job_runs_started' })
+    .where(eq(jobRuns.userId, userId))
+    .orderBy(desc(jobRuns.startedAt))
+    .limit(RECENT_RUNS);
+  const ids = [...new Set(newest.map(({ jobId }) => jobId))];
+  // A run under way is not its job's last run yet: the jobs at the edge are looked at too.
+  if (newest.length < RECENT_RUNS || ids.length > 2 * limit) return ids;
+  const rows = await db
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(and(eq(jobs.userId, userId), isNotNull(jobs.lastRun)))
+    .orderBy(desc(jobs.lastRun))
+    .limit(limit);
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Null: the user has been deleted meanwhile; a job would run for nobody. The user's row is locked first, as by the deletion.
+ * @throws the database's ER_DUP_ENTRY where the user has a job of this name
+ */
+export async function insertJob(
+  tx: Queryable,
+  userId: number,
+  { tags = [], ...job }: JobWrite,
+): Promise<number | null> {
+  const counted = await tx
+    .update(users)
+    .set({ jobCount: sql`${users.jobCount} + 1`, jobsRevision: sql`${users.jobsRevision} + 1` })
+    .where(eq(users.id, userId));
+  if (affectedRows(counted) !== 1) return null;
   const now = new Date(await readNowMs(tx));
-  const nextRun = parseSchedule(job.cron, job.timezone).next(now);
+  const nextRun = scheduleOf(job).next(now);
   const standing = plan({ enabled: job.enabled, nextRun }, now);
   const id = insertId(
     await tx.insert(jobs).values({ userId, ...job, nameKey: foldName(job.name), nextRun, ...standing }),
@@ -67,31 +144,56 @@ export async function lockJob(
 }
 
 /**
- * Writes a new definition over a locked job. Where the schedule changes, the new one is in force from now: occurrences
- * of the old one that were overdue are misfires, and where the job stands is planned anew; a lease and a run that was
- * asked for by hand stay as they are.
+ * Writes changes of its definition to a locked job. Where the schedule changes, the new one is in force from now: occurrences
+ * of the old one that were overdue are misfires, and where the job stands is planned anew.
  */
-export async function updateJob(tx: Queryable, current: JobRow, { tags, ...job }: JobWrite): Promise<void> {
-  const definition = { ...job, nameKey: foldName(job.name), updatedAt: sql`UTC_TIMESTAMP(6)` };
+export async function updateJob(
+  tx: Queryable,
+  current: JobRow,
+  { tags, ...changes }: Partial<JobWrite>,
+): Promise<void> {
+  const job = { ...current, ...changes };
+  const definition = {
+    ...changes,
+    nameKey: foldName(job.name),
+    revision: sql`${jobs.revision} + 1`,
+    updatedAt: sql`UTC_TIMESTAMP(6)`,
+  };
   await tx
     .update(jobs)
     .set({ ...definition, ...(isScheduleChanged(current, job) ? await reschedule(tx, current, job) : {}) })
     .where(eq(jobs.id, current.id));
   if (tags) await setTags(tx, current, tags);
+  await tx
+    .update(users)
+    .set({ jobsRevision: sql`${users.jobsRevision} + 1` })
+    .where(eq(users.id, current.userId));
 }
 
 function isScheduleChanged(current: JobRow, job: JobDefinition): boolean {
-  return current.cron !== job.cron || current.timezone !== job.timezone || current.enabled !== job.enabled;
+  return (
+    current.cron !== job.cron ||
+    current.timezone !== job.timezone ||
+    current.enabled !== job.enabled ||
+    current.startsAt?.getTime() !== job.startsAt?.getTime() ||
+    current.endsAt?.getTime() !== job.endsAt?.getTime()
+  );
 }
 
 async function reschedule(tx: Queryable, current: JobRow, job: JobDefinition) {
   const now = new Date(await readNowMs(tx));
   await recordOverdue(tx, current, now);
-  const nextRun = parseSchedule(job.cron, job.timezone).next(now);
-  const isScheduled = current.state !== 'leased' && current.trigger === 'schedule';
-  return isScheduled || current.state === 'idle'
-    ? { nextRun, trigger: 'schedule' as const, ...plan({ enabled: job.enabled, nextRun }, now) }
+  const nextRun = scheduleOf(job).next(now);
+  return isReplanned(current, job)
+    ? { ...NO_LEASE, nextRun, ...plan({ enabled: job.enabled, nextRun }, now) }
     : { nextRun };
+}
+
+/** A run under way, one asked for by hand and a retry stay as they are; but who disables a job wants no more retries. */
+function isReplanned(current: JobRow, job: JobDefinition): boolean {
+  if (current.state === 'leased') return false;
+  const isRetryUnwanted = current.trigger === 'retry' && current.enabled && !job.enabled;
+  return current.state === 'idle' || current.trigger === 'schedule' || isRetryUnwanted;
 }
 
 const OVERDUE_STEPS_MAX = 20;
@@ -99,7 +201,7 @@ const OVERDUE_STEPS_MAX = 20;
 async function recordOverdue(tx: Queryable, current: JobRow, now: Date): Promise<void> {
   const { nextRun, enabled, misfirePolicy: policy, catchUpMax } = current;
   if (!enabled || !nextRun || nextRun > now) return;
-  const schedule = parseSchedule(current.cron, current.timezone);
+  const schedule = scheduleOf(current);
   const overdue = { schedule, policy: 'skip' as const, catchUpMax, nextRun, now, graceMs: 0 };
   const { misfire } = settleSteps(overdue, OVERDUE_STEPS_MAX);
   const reason = current.state === 'leased' ? 'overlap' : 'down';
@@ -110,13 +212,17 @@ async function recordOverdue(tx: Queryable, current: JobRow, now: Date): Promise
 export async function makeDueNow(tx: Queryable, id: number): Promise<void> {
   await tx
     .update(jobs)
-    .set({ state: 'due', dueAt: sql`UTC_TIMESTAMP(6)`, trigger: 'manual', attempt: 1 })
+    .set({ state: 'due', dueAt: sql`UTC_TIMESTAMP(6)`, trigger: 'manual', scheduledFor: null, attempt: 1 })
     .where(eq(jobs.id, id));
 }
 
 /** Removes a locked job; its history is left to the leader (purgeDeleted.ts). */
-export async function deleteJob(tx: Queryable, id: number): Promise<void> {
+export async function deleteJob(tx: Queryable, { id, userId }: JobRow): Promise<void> {
   await tx.delete(jobTags).where(eq(jobTags.jobId, id));
   await tx.delete(jobs).where(eq(jobs.id, id));
   await tx.insert(purges).values({ jobId: id });
+  await tx
+    .update(users)
+    .set({ jobCount: sql`${users.jobCount} - 1`, jobsRevision: sql`${users.jobsRevision} + 1` })
+    .where(eq(users.id, userId));
 }

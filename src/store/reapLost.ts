@@ -1,5 +1,5 @@
 import { and, eq, lt, sql } from 'drizzle-orm';
-import type { Database } from './database.ts';
+import type { Database, Queryable } from './database.ts';
 import type { NewMisfire } from './insertMisfires.ts';
 import { finishRun, giveUpLease, lockLeased } from './recordOutcome.ts';
 import { jobRuns, jobs } from './schema.ts';
@@ -10,13 +10,30 @@ export interface ExpiredLease {
   workerId: string;
 }
 
-/** Leases past their expiry by the database's clock. Few rows are leased at a time, so the claim's index serves. */
-export async function findExpiredLeases(db: Database): Promise<ExpiredLease[]> {
+export type UnrenewedLease = ExpiredLease & { isExpired: boolean };
+
+/**
+ * Leases that have expired by the database's clock, or will within the time given because nobody renews them. Few rows are
+ * leased at a time, so the claim's index serves.
+ */
+export async function findUnrenewedLeases(db: Database, withinMs: number): Promise<UnrenewedLease[]> {
   const rows = await db
-    .select({ jobId: jobs.id, leaseToken: jobs.leaseToken, workerId: jobs.leaseOwner })
+    .select({
+      jobId: jobs.id,
+      leaseToken: jobs.leaseToken,
+      workerId: jobs.leaseOwner,
+      isExpired: sql<number>`${jobs.leaseExpiresAt} < UTC_TIMESTAMP(6)`,
+    })
     .from(jobs, { forceIndex: 'jobs_claim' })
-    .where(and(eq(jobs.state, 'leased'), lt(jobs.leaseExpiresAt, sql`UTC_TIMESTAMP(6)`)));
-  return rows.flatMap(({ workerId, ...row }) => (workerId === null ? [] : [{ ...row, workerId }]));
+    .where(
+      and(
+        eq(jobs.state, 'leased'),
+        lt(jobs.leaseExpiresAt, sql`UTC_TIMESTAMP(6) + INTERVAL ${withinMs * 1000} MICROSECOND`),
+      ),
+    );
+  return rows.flatMap(({ workerId, isExpired, ...row }) =>
+    workerId === null ? [] : [{ ...row, workerId, isExpired: isExpired === 1 }],
+  );
 }
 
 export interface Reaped {
@@ -32,9 +49,11 @@ export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | nu
     const job = await lockLeased(tx, lease);
     if (!job?.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
     const now = new Date(job.nowMicros / 1000);
+    const run = job.runId === null ? null : await findRun(tx, job.runId);
     const { misfire } = await giveUpLease(tx, job, {
       reason: 'lost',
-      set: { success: false, lastRun: startOf(job.runId) },
+      set: { success: false, lastRun: run?.startedAt ?? null },
+      run: run && { ...run, outcome: 'lost' },
     });
     if (job.runId === null) return { runId: null, misfire };
     await finishRun(tx, {
@@ -50,8 +69,11 @@ export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | nu
   });
 }
 
-const startOf = (runId: number | null) =>
-  sql`(SELECT ${jobRuns.startedAt} FROM ${jobRuns} WHERE ${jobRuns.id} = ${runId})`;
+async function findRun(tx: Queryable, id: number) {
+  const { startedAt, scheduledFor, attempt } = jobRuns;
+  const [run] = await tx.select({ startedAt, scheduledFor, attempt }).from(jobRuns).where(eq(jobRuns.id, id));
+  return run ?? null;
+}
 
 /** Clients expect a number; no exit status is negative. */
 const RETURN_CODE_UNKNOWN = -1;

@@ -1,10 +1,13 @@
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm';
+import { callbackFor } from '../domain/delivery.ts';
 import { type MisfireReason, settleSteps } from '../domain/misfire.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { plan } from '../domain/plan.ts';
-import { parseSchedule } from '../domain/schedule.ts';
+import { retryAt } from '../domain/retry.ts';
+import { scheduleOf } from '../domain/schedule.ts';
 import { addRun } from '../domain/statistics.ts';
 import { affectedRows, type Database, NOW_MICROS, type Queryable } from './database.ts';
+import { insertDelivery } from './deliveries.ts';
 import { insertMisfires, type NewMisfire } from './insertMisfires.ts';
 import { durationSums, lagSums } from './runningSums.ts';
 import { jobRuns, jobs, runOutputs } from './schema.ts';
@@ -14,6 +17,7 @@ export interface RunOutcome {
   jobId: number;
   leaseToken: number;
   scheduledFor: Date | null;
+  attempt: number;
   outcome: Outcome;
   returnCode: number;
   errorMessage: string;
@@ -32,7 +36,9 @@ export interface RunOutput {
 }
 
 /** `lost`: the lease has moved on or the run has ended otherwise; nothing was written. */
-export type Recorded = { result: 'recorded'; misfire: NewMisfire | null; dueAt: Date | null } | { result: 'lost' };
+export type Recorded =
+  | { result: 'recorded'; misfire: NewMisfire | null; dueAt: Date | null; hasCallback: boolean }
+  | { result: 'lost' };
 
 /**
  * Ends a run and gives its lease up, in one transaction and only where job id, run id and fencing token still match.
@@ -41,12 +47,29 @@ export type Recorded = { result: 'recorded'; misfire: NewMisfire | null; dueAt: 
 export function recordOutcome(db: Database, outcome: RunOutcome): Promise<Recorded> {
   return db.transact(async (tx) => {
     const job = await lockLeased(tx, outcome);
-    if (!job) return { result: 'lost' };
+    if (!job) return (await isRecorded(tx, outcome)) ? ALREADY_RECORDED : { result: 'lost' };
     if (!(await finishRun(tx, outcome))) return { result: 'lost' };
     await insertOutput(tx, outcome);
-    const { misfire, dueAt } = await giveUpLease(tx, job, { reason: 'overlap', set: statistics(job, outcome) });
-    return { result: 'recorded', misfire, dueAt };
+    const given = await giveUpLease(tx, job, {
+      reason: 'overlap',
+      set: statistics(job, outcome),
+      run: outcome,
+    });
+    return { result: 'recorded', ...given };
   });
+}
+
+const ALREADY_RECORDED: Recorded = { result: 'recorded', misfire: null, dueAt: null, hasCallback: false };
+
+/** An earlier try was committed, and its answer never arrived. */
+async function isRecorded(tx: Queryable, { runId, leaseToken, outcome, finishedAt }: RunOutcome): Promise<boolean> {
+  const same = and(
+    eq(jobRuns.id, runId),
+    eq(jobRuns.leaseToken, leaseToken),
+    eq(jobRuns.outcome, outcome),
+    eq(jobRuns.finishedAt, finishedAt),
+  );
+  return (await tx.$count(jobRuns, same)) === 1;
 }
 
 export type LeasedJob = NonNullable<Awaited<ReturnType<typeof lockLeased>>>;
@@ -62,6 +85,14 @@ export async function lockLeased(tx: Queryable, { jobId, leaseToken }: { jobId: 
       enabled: jobs.enabled,
       misfirePolicy: jobs.misfirePolicy,
       catchUpMax: jobs.catchUpMax,
+      successCallback: jobs.successCallback,
+      failureCallback: jobs.failureCallback,
+      callbackPolicy: jobs.callbackPolicy,
+      toldSuccess: jobs.toldSuccess,
+      startsAt: jobs.startsAt,
+      endsAt: jobs.endsAt,
+      maxRetries: jobs.maxRetries,
+      retryDelaySeconds: jobs.retryDelaySeconds,
       nextRun: jobs.nextRun,
       leaseToken: jobs.leaseToken,
       runId: jobs.runId,
@@ -78,7 +109,9 @@ export async function lockLeased(tx: Queryable, { jobId, leaseToken }: { jobId: 
 }
 
 /** `startedAt` is left as it is where nobody knows it. */
-export type RunEnd = Omit<RunOutcome, 'jobId' | 'scheduledFor' | 'output' | 'startedAt'> & { startedAt?: Date };
+export type RunEnd = Omit<RunOutcome, 'jobId' | 'scheduledFor' | 'attempt' | 'output' | 'startedAt'> & {
+  startedAt?: Date;
+};
 
 /** Writes the run's one terminal state. False: it has one already. */
 export async function finishRun(tx: Queryable, end: RunEnd): Promise<boolean> {
@@ -100,27 +133,54 @@ interface GiveUp {
   reason: MisfireReason;
   /** Further columns to write. */
   set: Record<string, unknown>;
+  /** Null: there is no run to try again. */
+  run: Pick<RunOutcome, 'outcome' | 'attempt' | 'scheduledFor'> | null;
 }
 
-/** Idle or due again: occurrences that passed during the run are settled by the job's policy. */
+/**
+ * Idle or due again, for a retry or the next occurrence: occurrences that passed during the run are settled by the job's
+ * policy.
+ */
 export async function giveUpLease(
   tx: Queryable,
   job: LeasedJob,
-  { reason, set }: GiveUp,
-): Promise<{ misfire: NewMisfire | null; dueAt: Date | null }> {
+  { reason, set, run }: GiveUp,
+): Promise<{ misfire: NewMisfire | null; dueAt: Date | null; hasCallback: boolean }> {
   const now = new Date(job.nowMicros / 1000);
   const { nextRun, misfire } = job.enabled ? settleJob(job, now, reason) : { nextRun: job.nextRun, misfire: null };
-  const standing = plan({ enabled: job.enabled, nextRun }, now);
+  const wanted = run && retry({ ...job, nextRun }, run, now);
+  const retried = wanted && !(await isCanceled(tx, job.runId)) ? wanted : null;
+  const standing = retried ?? plan({ enabled: job.enabled, nextRun }, now);
+  // A run that is tried again is not the end of it: the last try's is told.
+  const isSuccess = run && !retried ? run.outcome === 'succeeded' : null;
+  const url = isSuccess === null ? '' : callbackFor(job, isSuccess);
   await tx
     .update(jobs)
-    .set({ ...set, ...standing, nextRun, ...NO_LEASE })
+    .set({ ...set, ...NO_LEASE, ...standing, nextRun, ...(isSuccess !== null && { toldSuccess: isSuccess }) })
     .where(and(eq(jobs.id, job.id), eq(jobs.leaseToken, job.leaseToken)));
   await insertMisfires(tx, misfire ? [misfire] : []);
-  return { misfire, dueAt: standing.dueAt };
+  const hasCallback = url !== '' && job.runId !== null;
+  if (hasCallback) await insertDelivery(tx, { jobId: job.id, userId: job.userId, runId: job.runId ?? 0, url });
+  return { misfire, dueAt: standing.dueAt, hasCallback };
+}
+
+/** A disabled job's occurrences are not tried again; its manual runs are. */
+function retry(job: LeasedJob, run: NonNullable<GiveUp['run']>, now: Date) {
+  const { attempt, scheduledFor } = run;
+  const nextRun = job.enabled ? job.nextRun : null;
+  const dueAt = job.enabled || scheduledFor === null ? retryAt({ ...job, nextRun }, run, now) : null;
+  return dueAt && { state: 'due' as const, dueAt, trigger: 'retry' as const, scheduledFor, attempt: attempt + 1 };
+}
+
+/** The request may have come when the command was about to end by itself: it is not tried again all the same. */
+async function isCanceled(tx: Queryable, runId: number | null): Promise<boolean> {
+  const { id, cancelRequestedAt } = jobRuns;
+  return (await tx.$count(jobRuns, and(eq(id, runId ?? 0), isNotNull(cancelRequestedAt)))) === 1;
 }
 
 export const NO_LEASE = {
   trigger: 'schedule',
+  scheduledFor: null,
   attempt: 1,
   leaseOwner: null,
   leaseExpiresAt: null,
@@ -133,7 +193,7 @@ const GAP_STEPS_MAX = 20;
 function settleJob(job: LeasedJob, now: Date, reason: MisfireReason) {
   const { nextRun, misfirePolicy: policy, catchUpMax } = job;
   if (!nextRun) return { nextRun, misfire: null };
-  const schedule = parseSchedule(job.cron, job.timezone);
+  const schedule = scheduleOf(job);
   const settled = settleSteps({ schedule, policy, catchUpMax, nextRun, now, graceMs: 0 }, GAP_STEPS_MAX);
   const { misfire } = settled;
   return {
@@ -142,10 +202,13 @@ function settleJob(job: LeasedJob, now: Date, reason: MisfireReason) {
   };
 }
 
-/** The job's running sums, one run further; the row is locked, so what was read still holds. */
-function statistics(job: LeasedJob, { startedAt, finishedAt, scheduledFor, outcome }: RunOutcome) {
+/**
+ * The job's running sums, one run further; the row is locked, so what was read still holds. A retry's distance from its
+ * occurrence is no lag.
+ */
+function statistics(job: LeasedJob, { startedAt, finishedAt, scheduledFor, attempt, outcome }: RunOutcome) {
   const duration = addRun(job.durations, finishedAt.getTime() - startedAt.getTime());
-  const lag = scheduledFor ? addRun(job.lags, startedAt.getTime() - scheduledFor.getTime()) : job.lags;
+  const lag = scheduledFor && attempt === 1 ? addRun(job.lags, startedAt.getTime() - scheduledFor.getTime()) : job.lags;
   return {
     lastRun: startedAt,
     success: outcome === 'succeeded',

@@ -1,6 +1,6 @@
-import { and, desc, eq, gte, isNotNull, lte, ne, type SQL } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gte, inArray, isNotNull, lte, ne, type SQL, sql } from 'drizzle-orm';
 import type { Queryable } from './database.ts';
-import { jobRuns, runOutputs } from './schema.ts';
+import { jobRuns, jobs, runOutputs } from './schema.ts';
 
 export interface RunFilter {
   jobId: number;
@@ -11,6 +11,67 @@ export interface RunFilter {
 
 export type Run = typeof jobRuns.$inferSelect & { stdout: string | null; stderr: string | null };
 
+/** A run with what is known of its output. */
+export type FullRun = Run & {
+  stdoutTruncated: boolean;
+  stderrTruncated: boolean;
+  stdoutBytes: number;
+  stderrBytes: number;
+};
+
+/** The user's run; one of a job that is gone is gone with it, though the leader has yet to remove it. */
+export async function findRun(
+  db: Queryable,
+  { id, userId }: { id: number; userId: number },
+): Promise<FullRun | undefined> {
+  const { runId: _, ...output } = getTableColumns(runOutputs);
+  const [row] = await db
+    .select({ run: jobRuns, output })
+    .from(jobRuns)
+    .innerJoin(jobs, eq(jobs.id, jobRuns.jobId))
+    .leftJoin(runOutputs, eq(runOutputs.runId, jobRuns.id))
+    .where(and(eq(jobRuns.id, id), eq(jobRuns.userId, userId)));
+  return row && { ...row.run, ...(row.output ?? NO_OUTPUT) };
+}
+
+const NO_OUTPUT = {
+  stdout: null,
+  stderr: null,
+  stdoutTruncated: false,
+  stderrTruncated: false,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+};
+
+export async function findOutput(db: Queryable, runId: number) {
+  const { stdout, stderr } = runOutputs;
+  const [output] = await db.select({ stdout, stderr }).from(runOutputs).where(eq(runOutputs.runId, runId));
+  return output;
+}
+
+/** `outcome` is null while the run is under way; undefined where it is not there any more. */
+export async function findEnd(db: Queryable, id: number) {
+  const [run] = await db
+    .select({ outcome: jobRuns.outcome, returnCode: jobRuns.returnCode })
+    .from(jobRuns)
+    .where(eq(jobRuns.id, id));
+  return run;
+}
+
+/**
+ * Of the outputs on one page together, in characters. Only long outputs on a long page come near: 25 runs may have both streams
+ * in full at the default OUTPUT_LIMIT_BYTES. The run itself has the whole (findRun).
+ */
+const PAGE_CHARACTERS_MAX = 64 * 1024 * 1024;
+
+/** Head and tail of a text that is longer than its share of the page, with a line between that says so. */
+function shareOf(text: typeof runOutputs.stdout | typeof runOutputs.stderr, charactersMax: number) {
+  const half = Math.floor(charactersMax / 2);
+  const [before, after] = ['\n[… ', ' characters left out of this list …]\n'];
+  return sql<string | null>`CASE WHEN CHAR_LENGTH(${text}) <= ${2 * half} THEN ${text}
+    ELSE CONCAT(LEFT(${text}, ${half}), ${before}, CHAR_LENGTH(${text}) - ${2 * half}, ${after}, RIGHT(${text}, ${half})) END`;
+}
+
 /** A job's runs, newest first, with their output, and how many match. */
 export async function listRuns(
   db: Queryable,
@@ -18,22 +79,24 @@ export async function listRuns(
   { limit, offset }: { limit: number; offset: number },
 ): Promise<{ runs: Run[]; total: number }> {
   const condition = conditionOf(filter);
-  const page = db
+  const page = await db
     .select({ id: jobRuns.id })
     .from(jobRuns)
     .where(condition)
     .orderBy(desc(jobRuns.id))
     .limit(limit)
-    .offset(offset)
-    .as('page');
-  // The page is found in the index first: outputs are read for its rows only.
-  const rows = await db
-    .select({ run: jobRuns, stdout: runOutputs.stdout, stderr: runOutputs.stderr })
-    .from(page)
-    .innerJoin(jobRuns, eq(jobRuns.id, page.id))
-    .leftJoin(runOutputs, eq(runOutputs.runId, jobRuns.id))
-    .orderBy(desc(jobRuns.id));
+    .offset(offset);
   const total = await db.$count(jobRuns, condition);
+  if (page.length === 0) return { runs: [], total };
+  // The page is found in the index first: outputs are read for its rows only.
+  const share = PAGE_CHARACTERS_MAX / (2 * page.length);
+  const ids = page.map(({ id }) => id);
+  const rows = await db
+    .select({ run: jobRuns, stdout: shareOf(runOutputs.stdout, share), stderr: shareOf(runOutputs.stderr, share) })
+    .from(jobRuns)
+    .leftJoin(runOutputs, eq(runOutputs.runId, jobRuns.id))
+    .where(inArray(jobRuns.id, ids))
+    .orderBy(desc(jobRuns.id));
   return { runs: rows.map(({ run, stdout, stderr }) => ({ ...run, stdout, stderr })), total };
 }
 

@@ -17,9 +17,13 @@ import {
   uniqueIndex,
   varchar,
 } from 'drizzle-orm/mysql-core';
+import { AUDIT_KINDS, AUDIT_OPERATIONS, type Fields } from '../domain/audit.ts';
+import { CALLBACK_POLICIES, DELIVERY_STATES } from '../domain/delivery.ts';
 import { MISFIRE_POLICIES, MISFIRE_REASONS } from '../domain/misfire.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
 import { JOB_STATES, TRIGGERS } from '../domain/plan.ts';
+import { RETRY_DELAY_SECONDS } from '../domain/retry.ts';
+import { PERIODS } from '../domain/statistics.ts';
 
 /*
  * Every instant is UTC. Every index says which one query it serves; the migrations repeat it as the index's comment.
@@ -39,6 +43,22 @@ const timestamps = () => ({
 const foldedName = customType<{ data: string }>({
   dataType: () => 'varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
 });
+/** A JSON object of strings, as text: MariaDB has no JSON type of its own. */
+const variables = customType<{ data: Record<string, string>; driverData: string }>({
+  dataType: () => 'text',
+  toDriver: (value) => JSON.stringify(value),
+  fromDriver: (json) => JSON.parse(json),
+});
+/** A thing's fields as a JSON object, as text for the same reason. */
+const fields = customType<{ data: Fields; driverData: string }>({
+  dataType: () => 'mediumtext',
+  toDriver: (value) => JSON.stringify(value),
+  fromDriver: (json) => JSON.parse(json),
+});
+/** Text of which every byte counts. */
+const binaryText = customType<{ data: string }>({
+  dataType: () => 'varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
+});
 const nameKey = () => foldedName('name_key').notNull();
 
 export const users = mysqlTable(
@@ -51,6 +71,12 @@ export const users = mysqlTable(
     /** Part of every token: a password change raises it, which revokes the tokens given out before. */
     tokenVersion: int('token_version').notNull().default(0),
     isRoot: boolean('is_root').notNull().default(false),
+    /** Signs the callbacks of the user's jobs; '' until it is first needed. */
+    callbackSecret: varchar('callback_secret', { length: 64 }).notNull().default(''),
+    /** Kept with every job that comes and goes: counting a long list costs more than reading its page. */
+    jobCount: count('job_count'),
+    /** Raised by every change of a job's definition: what was counted by definitions still holds while it stays. */
+    jobsRevision: count('jobs_revision'),
     ...timestamps(),
   },
   (t) => [
@@ -115,12 +141,32 @@ export const jobs = mysqlTable(
     failureCallback: varchar('failure_callback', { length: 2048 }).notNull().default(''),
     misfirePolicy: mysqlEnum('misfire_policy', MISFIRE_POLICIES).notNull().default('fire_once'),
     catchUpMax: smallint('catch_up_max', { unsigned: true }).notNull().default(50),
+    callbackPolicy: mysqlEnum('callback_policy', CALLBACK_POLICIES).notNull().default('every'),
+    description: text('description').notNull().default(''),
+    /** Seconds; 0: none. */
+    timeoutSeconds: int('timeout_seconds', { unsigned: true }).notNull().default(0),
+    maxRetries: smallint('max_retries', { unsigned: true }).notNull().default(0),
+    retryDelaySeconds: int('retry_delay_seconds', { unsigned: true }).notNull().default(RETRY_DELAY_SECONDS),
+    /** Variables for the command's environment. */
+    env: variables('env').notNull().default(sql`('{}')`),
+    /** '': the worker's own (JOB_DIRECTORY). */
+    workingDirectory: varchar('working_directory', { length: 1024 }).notNull().default(''),
+    /** First and last instant at which it may occur, both included. */
+    startsAt: instant('starts_at'),
+    endsAt: instant('ends_at'),
+    /** How many finished runs, and how many days of them, are kept; 0: all. */
+    keepRuns: int('keep_runs', { unsigned: true }).notNull().default(0),
+    keepDays: int('keep_days', { unsigned: true }).notNull().default(0),
+    /** Raised by every change of the definition: what an editor's If-Match is compared with. */
+    revision: int('revision', { unsigned: true }).notNull().default(0),
     // Where it stands (src/domain/plan.ts).
     state: mysqlEnum('state', JOB_STATES).notNull().default('idle'),
     /** The next occurrence that no run has taken yet, also while a run is under way; null when none is left. */
     nextRun: instant('next_run'),
     dueAt: instant('due_at'),
     trigger: mysqlEnum('trigger_kind', TRIGGERS).notNull().default('schedule'),
+    /** The occurrence whose run is to be tried again; null where the trigger is another, or that run was manual. */
+    scheduledFor: instant('scheduled_for'),
     attempt: smallint('attempt', { unsigned: true }).notNull().default(1),
     leaseOwner: varchar('lease_owner', { length: 36 }),
     /** The fencing token: raised by every claim, matched by every later write. */
@@ -130,6 +176,8 @@ export const jobs = mysqlTable(
     // What its runs amount to, kept in O(1) a run (src/domain/statistics.ts).
     lastRun: instant('last_run'),
     success: boolean('success'),
+    /** The end that callbacks were last asked to tell of, retries left out; null before the first. */
+    toldSuccess: boolean('told_success'),
     durationCount: count('duration_count'),
     durationSumMs: count('duration_sum_ms'),
     durationMinMs: count('duration_min_ms'),
@@ -151,6 +199,14 @@ export const jobs = mysqlTable(
     index('jobs_mark').on(t.state, t.enabled, t.nextRun),
     // A user's jobs in the order of lists: next_run, id.
     index('jobs_list').on(t.userId, t.nextRun, t.id),
+    // Searches by zone and by occurrences (scheduledBetween.ts): the different schedules of a user's jobs.
+    index('jobs_schedules').on(t.userId, t.timezone, t.cron),
+    // Counts of searches by what hardly ever changes; no claim touches it.
+    index('jobs_flags').on(t.userId, t.enabled, t.success),
+    // Searches by occurrences (scheduledBetween.ts): the jobs with bounds of their own.
+    index('jobs_bounded').on(t.userId, t.startsAt, t.endsAt),
+    // Retention (pruneRuns.ts): the jobs that keep only some of their runs.
+    index('jobs_retention').on(t.keepRuns, t.keepDays),
   ],
 );
 
@@ -173,6 +229,8 @@ export const jobRuns = mysqlTable(
     outcome: mysqlEnum('outcome', OUTCOMES),
     returnCode: int('return_code'),
     errorMessage: text('error_message'),
+    /** Its user wants it ended: the worker that holds it looks here with every renewal, should no message reach it. */
+    cancelRequestedAt: instant('cancel_requested_at'),
     ...timestamps(),
   },
   (t) => [
@@ -180,6 +238,10 @@ export const jobRuns = mysqlTable(
     uniqueIndex('job_runs_occurrence').on(t.jobId, t.scheduledFor, t.attempt),
     // A job's runs, newest first.
     index('job_runs_list').on(t.jobId, t.id),
+    // Statistics (rollUp.ts): a user's runs by their start.
+    index('job_runs_started').on(t.userId, t.startedAt),
+    // Statistics (rollUp.ts): what was recorded since the last roll-up, whenever it ended.
+    index('job_runs_changed').on(t.updatedAt, t.userId, t.startedAt),
   ],
 );
 
@@ -214,8 +276,157 @@ export const misfires = mysqlTable(
   ],
 );
 
+/** The outbox of callbacks: written with the run's end, worked off by any worker. */
+export const deliveries = mysqlTable(
+  'deliveries',
+  {
+    id: id(),
+    jobId: ref('job_id').notNull(),
+    userId: ref('user_id').notNull(),
+    runId: ref('run_id').notNull(),
+    url: varchar('url', { length: 2048 }).notNull(),
+    state: mysqlEnum('state', DELIVERY_STATES).notNull().default('pending'),
+    /** Tries begun; a try's end is noted only while it is the last. */
+    attempts: int('attempts', { unsigned: true }).notNull().default(0),
+    /** Since when it is tried: it is given up after a day. */
+    queuedAt: instant('queued_at').notNull().default(now),
+    nextAttemptAt: instant('next_attempt_at').notNull().default(now),
+    /** HTTP status of the last try; null where there was no answer. */
+    lastStatus: smallint('last_status', { unsigned: true }),
+    lastError: varchar('last_error', { length: 500 }).notNull().default(''),
+    ...timestamps(),
+  },
+  (t) => [
+    // The claim of what is due, in index order; and when the next one is.
+    index('deliveries_claim').on(t.state, t.nextAttemptAt, t.id),
+    // A job's deliveries, newest first; and their removal with the job.
+    index('deliveries_job').on(t.jobId, t.id),
+    // Retention: does a run still wait to be told?
+    index('deliveries_run').on(t.runId, t.state),
+    // Retention, oldest first.
+    index('deliveries_age').on(t.createdAt),
+  ],
+);
+
+/** Each try of a delivery. */
+export const deliveryAttempts = mysqlTable(
+  'delivery_attempts',
+  {
+    id: id(),
+    deliveryId: ref('delivery_id').notNull(),
+    attempt: int('attempt', { unsigned: true }).notNull(),
+    startedAt: instant('started_at').notNull(),
+    durationMs: int('duration_ms', { unsigned: true }).notNull(),
+    status: smallint('status', { unsigned: true }),
+    error: varchar('error', { length: 500 }).notNull(),
+  },
+  (t) => [
+    // A delivery's tries, newest first.
+    index('delivery_attempts_delivery').on(t.deliveryId, t.id),
+  ],
+);
+
 /** Jobs that were deleted and whose history the leader still has to remove, in small batches. */
 export const purges = mysqlTable('purges', {
   jobId: ref('job_id').primaryKey(),
   createdAt: instant('created_at').notNull().default(now),
 });
+
+/** What a user's runs of a period amount to: those that started in it. Milliseconds. */
+export const jobStats = mysqlTable(
+  'job_stats',
+  {
+    id: id(),
+    userId: ref('user_id').notNull(),
+    period: mysqlEnum('period', PERIODS).notNull(),
+    startAt: instant('start_at').notNull(),
+    endAt: instant('end_at').notNull(),
+    runs: count('runs'),
+    failed: count('failed'),
+    /** Distinct jobs that ran. */
+    jobCount: count('job_count'),
+    durationCount: count('duration_count'),
+    durationSumMs: count('duration_sum_ms'),
+    durationMinMs: count('duration_min_ms'),
+    durationMaxMs: count('duration_max_ms'),
+    lagCount: count('lag_count'),
+    lagSumMs: count('lag_sum_ms'),
+    lagMinMs: count('lag_min_ms'),
+    lagMaxMs: count('lag_max_ms'),
+    /** Jobs of the user, and enabled ones, when the row was first written. */
+    totalJobs: count('total_jobs'),
+    enabledJobs: count('enabled_jobs'),
+    ...timestamps(),
+  },
+  (t) => [
+    // A user's statistics by period, in the order of time; one row a period.
+    uniqueIndex('job_stats_period').on(t.userId, t.period, t.startAt),
+    // Pruning, oldest first.
+    index('job_stats_age').on(t.period, t.startAt),
+  ],
+);
+
+/** Which jobs ran in a day or a week: how many they were does not follow from the hours. Forgotten when the period is old. */
+export const jobStatJobs = mysqlTable(
+  'job_stat_jobs',
+  {
+    period: mysqlEnum('period', PERIODS).notNull(),
+    startAt: instant('start_at').notNull(),
+    userId: ref('user_id').notNull(),
+    jobId: ref('job_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.period, t.startAt, t.userId, t.jobId] })],
+);
+
+/** How far the leader's recurring duties have come. */
+export const watermarks = mysqlTable('watermarks', {
+  name: varchar('name', { length: 64 }).primaryKey(),
+  reachedAt: instant('reached_at').notNull(),
+});
+
+/** Requests that were made under an Idempotency-Key, written in the transaction of what they made. */
+export const idempotencyKeys = mysqlTable(
+  'idempotency_keys',
+  {
+    id: id(),
+    userId: ref('user_id').notNull(),
+    key: binaryText('idempotency_key').notNull(),
+    /** SHA-256 of the operation and its parameters: another request under the same key is a mistake. */
+    fingerprint: varchar('fingerprint', { length: 64 }).notNull(),
+    /** What was made, or acted on. */
+    resourceId: ref('resource_id').notNull(),
+    createdAt: instant('created_at').notNull().default(now),
+  },
+  (t) => [
+    // One request a key.
+    uniqueIndex('idempotency_keys_key').on(t.userId, t.key),
+    // Expiry, oldest first.
+    index('idempotency_keys_age').on(t.createdAt),
+  ],
+);
+
+/** Who changed what, written in the transaction of the change. Entries outlive the users and things that they are about. */
+export const auditEntries = mysqlTable(
+  'audit_entries',
+  {
+    id: id(),
+    /** Null: nobody who is known. */
+    userId: ref('user_id'),
+    username: varchar('username', { length: 255 }).notNull(),
+    address: varchar('address', { length: 64 }).notNull(),
+    operation: mysqlEnum('operation', AUDIT_OPERATIONS).notNull(),
+    kind: mysqlEnum('kind', AUDIT_KINDS).notNull(),
+    objectId: ref('object_id'),
+    before: fields('before_fields'),
+    after: fields('after_fields'),
+    createdAt: instant('created_at').notNull().default(now),
+  },
+  (t) => [
+    // The log, newest first; and its pruning, oldest first.
+    index('audit_entries_age').on(t.createdAt, t.id),
+    // What a user did, newest first.
+    index('audit_entries_user').on(t.userId, t.createdAt, t.id),
+    // What was done to a thing, newest first.
+    index('audit_entries_object').on(t.kind, t.objectId, t.createdAt, t.id),
+  ],
+);

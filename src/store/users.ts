@@ -1,9 +1,16 @@
 import { asc, eq, sql } from 'drizzle-orm';
 import { foldName } from '../domain/name.ts';
-import { affectedRows, type Database, insertId, type Queryable } from './database.ts';
-import { folders, jobs, purges, tags, users } from './schema.ts';
+import { affectedRows, insertId, type Queryable } from './database.ts';
+import { folders, idempotencyKeys, jobs, purges, tags, users } from './schema.ts';
 
 export type User = typeof users.$inferSelect;
+
+/** Whose jobs, how many they are, and how often their definitions have changed. */
+export interface Owner {
+  userId: number;
+  jobCount: number;
+  jobsRevision: number;
+}
 
 export async function findUser(db: Queryable, id: number): Promise<User | undefined> {
   const [user] = await db.select().from(users).where(eq(users.id, id));
@@ -47,23 +54,22 @@ export async function updatePassword(db: Queryable, id: number, passwordDigest: 
 
 /**
  * Removes a user with all that is theirs; the history of the jobs is left to the leader. A run under way loses its lease,
- * and its worker ends the command.
+ * and its worker ends the command. False: there is no such user.
  */
-export function deleteUser(db: Database, id: number): Promise<boolean> {
-  return db.transact(async (tx) => {
-    const removed = await tx.delete(users).where(eq(users.id, id));
-    if (affectedRows(removed) !== 1) return false;
-    const jobsOfUser = tx
-      .select({ jobId: jobs.id, createdAt: sql`UTC_TIMESTAMP(6)` })
-      .from(jobs)
-      .where(eq(jobs.userId, id));
-    await tx.insert(purges).select(sql`${jobsOfUser.getSQL()}`);
-    await tx.execute(
-      sql`DELETE job_tags FROM job_tags JOIN jobs ON jobs.id = job_tags.job_id WHERE jobs.user_id = ${id}`,
-    );
-    await tx.delete(jobs).where(eq(jobs.userId, id));
-    await tx.delete(tags).where(eq(tags.userId, id));
-    await tx.delete(folders).where(eq(folders.userId, id));
-    return true;
-  });
+export async function deleteUser(tx: Queryable, id: number): Promise<boolean> {
+  const removed = await tx.delete(users).where(eq(users.id, id));
+  if (affectedRows(removed) !== 1) return false;
+  const jobsOfUser = tx
+    .select({ jobId: jobs.id, createdAt: sql`UTC_TIMESTAMP(6)` })
+    .from(jobs)
+    .where(eq(jobs.userId, id));
+  await tx.insert(purges).select(sql`${jobsOfUser.getSQL()}`);
+  await tx.execute(
+    sql`DELETE job_tags FROM job_tags JOIN jobs ON jobs.id = job_tags.job_id WHERE jobs.user_id = ${id}`,
+  );
+  await tx.delete(jobs).where(eq(jobs.userId, id));
+  await tx.delete(tags).where(eq(tags.userId, id));
+  await tx.delete(folders).where(eq(folders.userId, id));
+  await tx.delete(idempotencyKeys).where(eq(idempotencyKeys.userId, id));
+  return true;
 }

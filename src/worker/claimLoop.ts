@@ -1,9 +1,10 @@
 import type { DatabaseClock, Monotonic } from '../platform/clock.ts';
 import type { Emit } from '../platform/events.ts';
 import { jitter } from '../platform/service.ts';
-import { type Claim, type ClaimedRun, claimRuns } from '../store/claimRuns.ts';
+import { type Claim, claimRuns } from '../store/claimRuns.ts';
 import type { Database } from '../store/database.ts';
 import { findNextDue } from '../store/findNextDue.ts';
+import type { LeasedRun } from './runCommand.ts';
 
 export interface ClaimLoopParts {
   db: Database;
@@ -13,7 +14,7 @@ export interface ClaimLoopParts {
   leaseMs: number;
   misfireGraceMs: number;
   freeSlots(): number;
-  launch(run: ClaimedRun): void;
+  launch(run: LeasedRun): void;
   /** Whether wake-ups can be heard: without them the poll is what notices new work. */
   hasWakeUps(): boolean;
   emit: Emit;
@@ -32,9 +33,10 @@ export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
     const limit = parts.freeSlots();
     if (limit === 0) return pollMs;
     const { db, workerId, leaseMs, misfireGraceMs } = parts;
+    const leasedAtMs = parts.monotonic();
     const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
     announce(claim, parts.emit);
-    for (const run of claim.runs) parts.launch(run);
+    for (const run of claim.runs) parts.launch({ ...run, leasedAtMs });
     if (claim.examined === limit) return 0;
     return Math.min(pollMs, await untilNextDue(parts));
   };

@@ -1,85 +1,108 @@
+import { heartbeatMs, lostGraceMs, silenceMaxMs } from '../domain/lease.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import { createService } from '../platform/service.ts';
+import { findCanceled } from '../store/cancelRun.ts';
 import { readNowMs } from '../store/database.ts';
+import { findUnknownLeases, releaseLease } from '../store/releaseLease.ts';
 import { renewLeases } from '../store/renewLeases.ts';
 import type { WorkerParts } from './parts.ts';
 import type { RunningRuns } from './runningRuns.ts';
 
 export interface LeaseKeeper {
   start(): void;
+  /** Something that the heartbeat says has changed. */
+  beat(): void;
   stop(): Promise<void>;
 }
 
-type Parts = Pick<WorkerParts, 'db' | 'clock' | 'registry' | 'pool' | 'config' | 'identity' | 'emit' | 'log'> & {
+type Parts = Pick<
+  WorkerParts,
+  'db' | 'databaseContact' | 'clock' | 'registry' | 'pool' | 'config' | 'identity' | 'emit' | 'log'
+> & {
   running: RunningRuns;
   isQuiet(): boolean;
 };
 
 /**
- * Renews leases and beats, each on its own, so that neither a slow database nor a slow Redis can starve the other. A
- * worker that reaches neither for nearly the length of its lease ends its commands before anyone else may take them over.
+ * Renews leases and beats, each on its own, so that neither a slow database nor a slow Redis can starve the other. With
+ * every contact the runners hear how long they may go on: of a worker that reaches neither for nearly the length of its
+ * lease, or is frozen itself, they end the commands before anyone else may take the jobs over.
  */
 export function createLeaseKeeper(parts: Parts): LeaseKeeper {
-  const { config, running, log } = parts;
-  const contact = { atMs: monotonicMs() };
+  const { config, log, databaseContact } = parts;
   const periodMs = config.leaseMs / 6;
-  const renewals = createService({ name: 'renew', log, runOnce: () => renew(parts, contact).then(() => 2 * periodMs) });
-  const beats = createService({ name: 'heartbeat', log, runOnce: () => beat(parts, contact).then(() => periodMs) });
-  // Not a pass of either: a pass that hangs must not keep the watch.
-  const watch = () => {
-    const silentMs = monotonicMs() - contact.atMs;
-    if (silentMs < config.leaseMs - periodMs - Math.min(config.killGraceMs, config.leaseMs / 3)) return;
-    if (running.all.size > 0) log.error({ silentMs }, 'Neither database nor Redis answers: ending the commands');
-    loseAll(parts);
+  const retryMsMax = config.leaseMs / 6;
+  let lastContactMs = monotonicMs();
+  const contact = (askedAtMs: number) => {
+    lastContactMs = Math.max(lastContactMs, askedAtMs);
+    parts.pool.hold(lastContactMs + silenceMaxMs(config), lostGraceMs(config));
   };
-  let timer: NodeJS.Timeout | undefined;
+  const renewals = createService({
+    name: 'renew',
+    log,
+    retryMsMax,
+    runOnce: async () => {
+      const askedAtMs = monotonicMs();
+      try {
+        await renew(parts);
+      } catch (error) {
+        databaseContact.failed();
+        throw error;
+      }
+      databaseContact.answered();
+      contact(askedAtMs);
+      return 2 * periodMs;
+    },
+  });
+  const beats = createService({
+    name: 'heartbeat',
+    log,
+    retryMsMax,
+    runOnce: async () => {
+      const askedAtMs = monotonicMs();
+      if (await beat(parts)) contact(askedAtMs);
+      return periodMs;
+    },
+  });
   return {
     start() {
-      contact.atMs = monotonicMs();
+      contact(monotonicMs());
       renewals.start();
       beats.start();
-      timer = setInterval(watch, periodMs);
     },
+    beat: beats.wake,
     async stop() {
-      clearInterval(timer);
       await Promise.all([renewals.stop(), beats.stop()]);
       await parts.registry.remove(parts.identity.workerId);
     },
   };
 }
 
-interface Contact {
-  atMs: number;
-}
-
-async function renew({ db, clock, config, identity, running, pool }: Parts, contact: Contact): Promise<void> {
+async function renew({ db, clock, config, identity, running, pool, emit }: Parts): Promise<void> {
   const askedAtMs = monotonicMs();
   clock.observe(await readNowMs(db), askedAtMs);
   const { workerId } = identity;
   const leases = [...running.all.values()];
   const lost = await renewLeases(db, { workerId, leaseMs: config.leaseMs, leases });
-  contact.atMs = Math.max(contact.atMs, askedAtMs);
-  const graceMs = Math.min(config.killGraceMs, config.leaseMs / 3);
+  // A message has told it, mostly; without Redis this does.
+  for (const runId of await findCanceled(db, [...running.all.keys()])) pool.kill(runId, 'canceled', config.killGraceMs);
   for (const { jobId } of lost) {
     // Recorded while the renewal was under way: not lost.
     const run = leases.find((held) => held.jobId === jobId);
-    if (run && running.all.has(run.runId)) pool.kill(run.runId, 'lease_lost', graceMs);
+    if (run && running.all.has(run.runId)) pool.kill(run.runId, 'lease_lost', lostGraceMs(config));
+  }
+  for (const run of await findUnknownLeases(db, workerId, [...running.all.keys()])) {
+    if (await releaseLease(db, run)) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
   }
 }
 
-async function beat({ registry, identity, config, running, isQuiet }: Parts, contact: Contact): Promise<void> {
-  const askedAtMs = monotonicMs();
+/** False where Redis did not take it. */
+function beat({ registry, identity, config, running, isQuiet }: Parts): Promise<boolean> {
   const runs = [...running.all.values()].map(({ runId, jobId, scheduledFor }) => ({
     runId,
     jobId,
     scheduledFor: scheduledFor?.toISOString() ?? null,
   }));
   const heartbeat = { ...identity, slots: config.slots, busy: runs.length, isQuiet: isQuiet() };
-  const isTaken = await registry.beat(heartbeat, runs, config.leaseMs / 2);
-  if (isTaken) contact.atMs = Math.max(contact.atMs, askedAtMs);
-}
-
-function loseAll({ running, pool, config }: Parts): void {
-  for (const runId of running.all.keys())
-    pool.kill(runId, 'lease_lost', Math.min(config.killGraceMs, config.leaseMs / 3));
+  return registry.beat(heartbeat, runs, heartbeatMs(config.leaseMs));
 }

@@ -11,6 +11,16 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, startTicks: readStartTicks(pid) };
 }
 
+/** Whether the process that was identified still runs, rather than another that got its pid. */
+export function isSame({ pid, startTicks }: ProcessIdentity): boolean {
+  if (startTicks !== null) return readStartTicks(pid) === startTicks;
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Kills the process group of a command whose runner has died, if the group's leader is still the same process. */
 export function endOrphan({ pid, startTicks }: ProcessIdentity): void {
   const now = readStartTicks(pid);

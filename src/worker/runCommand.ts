@@ -1,44 +1,48 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { silenceMaxMs } from '../domain/lease.ts';
 import { outcomeOf } from '../domain/outcome.ts';
 import { resolveTimezone } from '../domain/timezone.ts';
 import type { DatabaseClock } from '../platform/clock.ts';
-import type { WorkerConfig } from '../platform/config.ts';
-import type { Emit } from '../platform/events.ts';
-import type { Log } from '../platform/log.ts';
 import type { Exit } from '../runner/protocol.ts';
 import type { ClaimedRun } from '../store/claimRuns.ts';
-import type { Database } from '../store/database.ts';
-import { type RunOutcome, recordOutcome } from '../store/recordOutcome.ts';
+import type { RunOutcome } from '../store/recordOutcome.ts';
 import { commandEnvironment } from './commandEnvironment.ts';
-import type { RunnerPool } from './runnerPool.ts';
+import type { WorkerParts } from './parts.ts';
+import { type RecordParts, record } from './record.ts';
 
-export interface RunCommandParts {
-  db: Database;
-  pool: RunnerPool;
-  clock: DatabaseClock;
-  config: WorkerConfig;
-  home: string;
-  emit: Emit;
-  log: Log;
-}
+export type RunCommandParts = RecordParts & Pick<WorkerParts, 'pool' | 'liveOutput' | 'clock' | 'config' | 'jobUserOf'>;
+
+/** A claimed run, with when its lease was asked for by the monotonic clock. */
+export type LeasedRun = ClaimedRun & { leasedAtMs: number };
 
 /** Executes a claimed run and records how it ended. Returns when the job is due next, if that is near. Never rejects. */
-export async function runCommand(run: ClaimedRun, parts: RunCommandParts): Promise<Date | null> {
+export async function runCommand(run: LeasedRun, parts: RunCommandParts): Promise<Date | null> {
   const { jobId, runId } = run;
-  const exit = await parts.pool.execute(toRequest(run, parts), (pid) =>
-    parts.emit({ type: 'run_started', jobId, runId, pid }),
+  const exit = await parts.pool.execute(
+    toRequest(run, parts),
+    (pid) => parts.emit({ type: 'run_started', jobId, runId, pid }),
+    (part) => void parts.liveOutput.append(runId, part),
   );
+  if (exit.killReason === 'lease_lost') {
+    parts.log.error({ jobId, runId }, 'The command was ended: its lease was lost, or could not be renewed in time');
+  }
   return record(toOutcome(run, exit, parts.clock), parts);
 }
 
-function toRequest(run: ClaimedRun, { config, home }: RunCommandParts) {
+function toRequest(run: LeasedRun, { config, jobUserOf }: RunCommandParts) {
   const timezone = resolveTimezone(run.timezone) ?? 'UTC';
+  const { timeoutSeconds } = run;
+  const user = jobUserOf(run.userId);
   return {
     runId: run.runId,
+    // A worker that was frozen may hold a lease that has expired meanwhile.
+    startBeforeMs: run.leasedAtMs + silenceMaxMs(config),
     command: run.command,
-    env: commandEnvironment({ ...run, timezone }, { jobPath: config.jobPath, home }),
-    cwd: config.jobDirectory,
+    env: commandEnvironment({ ...run, timezone }, config.jobPath, user),
+    cwd: run.workingDirectory || config.jobDirectory || user.home,
     outputBytesMax: config.outputBytesMax,
+    limits: config.jobLimits,
+    ...(user.owner && { owner: user.owner }),
+    ...(timeoutSeconds > 0 && { timeLimit: { timeoutMs: timeoutSeconds * 1000, graceMs: config.killGraceMs } }),
   };
 }
 
@@ -51,6 +55,7 @@ function toOutcome(run: ClaimedRun, exit: Exit, clock: DatabaseClock): RunOutcom
     jobId: run.jobId,
     leaseToken: run.leaseToken,
     scheduledFor: run.scheduledFor,
+    attempt: run.attempt,
     outcome: outcomeOf(exit),
     returnCode: exit.exitCode,
     errorMessage: exit.errorMessage,
@@ -58,31 +63,4 @@ function toOutcome(run: ClaimedRun, exit: Exit, clock: DatabaseClock): RunOutcom
     finishedAt: new Date(startedAt.getTime() + (exit.endedAtMs - exit.startedAtMs)),
     output: { stdout, stderr, stdoutBytes, stderrBytes, stdoutTruncated, stderrTruncated },
   };
-}
-
-const RETRY_MS_MAX = 5000;
-
-/** Tries until the database has taken it or said that the lease is lost: an outage costs no outcome. */
-async function record(outcome: RunOutcome, { db, emit, log }: RunCommandParts): Promise<Date | null> {
-  const { jobId, runId, leaseToken } = outcome;
-  for (let failures = 0; ; failures++) {
-    try {
-      const recorded = await recordOutcome(db, outcome);
-      if (recorded.result === 'lost') {
-        emit({ type: 'lease_lost', jobId, runId, leaseToken });
-        return null;
-      }
-      const durationMs = outcome.finishedAt.getTime() - outcome.startedAt.getTime();
-      emit({ type: 'run_recorded', jobId, runId, outcome: outcome.outcome, durationMs });
-      const { misfire } = recorded;
-      if (misfire) emit({ type: 'misfired', jobId, count: misfire.count, reason: misfire.reason });
-      return recorded.dueAt;
-    } catch (error) {
-      log.error(
-        { err: error, jobId, runId, failures },
-        'The outcome could not be recorded yet; it will be tried again',
-      );
-      await delay(Math.min(100 * 2 ** failures, RETRY_MS_MAX));
-    }
-  }
 }

@@ -2,8 +2,10 @@ import type { Log } from '../platform/log.ts';
 import {
   type Exit,
   type FromRunner,
+  type HoldRequest,
   type KillReason,
   monotonicMs,
+  type OutputPart,
   type StartRequest,
   silentExit,
 } from '../runner/protocol.ts';
@@ -16,11 +18,17 @@ export interface RunnerPool {
    * Resolves with how the command ended; never rejects. While no runner is ready the command waits for one, up to
    * WAITING_MAX of them, until START_FAILURES_MAX runners in a row have died.
    */
-  execute(request: Omit<StartRequest, 'type'>, onStarted: (pid: number) => void): Promise<Exit>;
+  execute(
+    request: Omit<StartRequest, 'type'>,
+    onStarted: (pid: number) => void,
+    onOutput?: (part: OutputPart) => void,
+  ): Promise<Exit>;
   /** Resolves when every runner has loaded, or has died of trying. */
   ready(): Promise<void>;
   /** Ends a command's process group: TERM, after the grace KILL. Without effect on a run that has finished. */
   kill(runId: number, reason: KillReason, graceMs: number): void;
+  /** The leases of all runs hold until then, by the monotonic clock: the runners end their commands if nobody says more. */
+  hold(untilMs: number, graceMs: number): void;
   /** Ends the commands that still run, then the runners. Resolves when they have gone; nothing can be started after. */
   close(graceMs?: number): Promise<void>;
 }
@@ -32,6 +40,7 @@ interface Run {
   process: ProcessIdentity | null;
   startedAtMs: number;
   onStarted: (pid: number) => void;
+  onOutput: ((part: OutputPart) => void) | undefined;
   finish: (exit: Exit) => void;
 }
 
@@ -49,9 +58,11 @@ const RESTART_MS_MAX = 10_000;
 const START_FAILURES_MAX = 5;
 const CLOSE_GRACE_MS = 1000;
 
-export function createRunnerPool(size: number, log: Log): RunnerPool {
+/** `umask`: of the commands. */
+export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerPool {
   const runs = new Map<number, Run>();
   const runners = new Set<Runner>();
+  let held: HoldRequest | null = null;
   let deaths = 0;
   let isClosing = false;
 
@@ -60,6 +71,7 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
     const onMessage = (message: FromRunner) => {
       if (message.type !== 'ready') return hear(message);
       runner.isReady = true;
+      if (held) runner.process.send(held);
       loaded();
       for (const run of waiting()) assign(run);
     };
@@ -67,7 +79,7 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
       loaded();
       lose(runner, reason);
     };
-    const child = startRunner(log, { onMessage, onExit });
+    const child = startRunner(log, umask, { onMessage, onExit });
     const runner: Runner = { process: child, running: 0, isReady: false, hasLoaded };
     runners.add(runner);
   };
@@ -89,6 +101,7 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
       deaths = 0;
       return settle(run, message.exit);
     }
+    if (message.type === 'output') return run.onOutput?.(message);
     run.process = identify(message.pid);
     run.startedAtMs = message.startedAtMs;
     run.onStarted(message.pid);
@@ -123,9 +136,17 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
   for (let index = 0; index < size; index++) addRunner();
 
   return {
-    execute(request, onStarted) {
+    execute(request, onStarted, onOutput) {
       const { promise, resolve: finish } = Promise.withResolvers<Exit>();
-      const run: Run = { request, runner: null, process: null, startedAtMs: monotonicMs(), onStarted, finish };
+      const run: Run = {
+        request,
+        runner: null,
+        process: null,
+        startedAtMs: monotonicMs(),
+        onStarted,
+        onOutput,
+        finish,
+      };
       if (isClosing || waiting().length >= WAITING_MAX) {
         finish(unfinished(run, isClosing ? 'The worker is stopping.' : 'Too many commands wait for a runner.'));
         return promise;
@@ -141,6 +162,10 @@ export function createRunnerPool(size: number, log: Log): RunnerPool {
       const run = runs.get(runId);
       if (run?.runner) run.runner.process.send({ type: 'kill', runId, reason, graceMs });
       else if (run) settle(run, { ...unfinished(run, 'Ended before it was started.'), killReason: reason });
+    },
+    hold(untilMs, graceMs) {
+      held = { type: 'hold', untilMs, graceMs };
+      for (const { process, isReady } of runners) if (isReady) process.send(held);
     },
     async close(graceMs = CLOSE_GRACE_MS) {
       isClosing = true;

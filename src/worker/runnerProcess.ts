@@ -41,9 +41,9 @@ const LAST_RESORT_MS = 8000;
  * Starts a runner: an empty environment, no open files but the standard ones and the channel, a session of its own. A
  * Ctrl-C, or a KILL to the coordinator's whole group, does not reach it, so it is there to end its commands.
  */
-export function startRunner(log: Log, listeners: RunnerListeners): RunnerProcess {
+export function startRunner(log: Log, umask: number, listeners: RunnerListeners): RunnerProcess {
   const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
-  const child = fork(ENTRY, [directory], {
+  const child = fork(ENTRY, [umask.toString(8), directory], {
     env: {},
     execArgv: LEAN,
     detached: true,

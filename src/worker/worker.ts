@@ -1,17 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../platform/clock.ts';
 import { createService } from '../platform/service.ts';
-import type { ClaimedRun } from '../store/claimRuns.ts';
 import { releaseLease } from '../store/releaseLease.ts';
 import { createClaimPass } from './claimLoop.ts';
 import { createLeaseKeeper } from './leaseKeeper.ts';
 import type { WorkerParts } from './parts.ts';
-import { runCommand } from './runCommand.ts';
+import { recordLeft } from './record.ts';
+import { type LeasedRun, runCommand } from './runCommand.ts';
 import { createRunningRuns } from './runningRuns.ts';
+
+/** Siblings on the same machine may die and leave something too. */
+const SPOOL_PERIOD_MS = 30_000;
 
 /** The coordinator: claim → execute → record, with leases and heartbeats kept up until the last command is gone. */
 export interface Worker {
   start(): Promise<void>;
+  /** Claims nothing any more, or again; what runs goes on. */
+  setQuiet(isQuiet: boolean): void;
+  /** Ends a run that its user does not want any more, if it is one of this worker's. */
+  cancel(runId: number): void;
   /** There may be something to claim. */
   wake(): void;
   /** No new claims; running commands finish up to the drain's deadline, then their trees are ended and recorded. */
@@ -24,22 +31,24 @@ export function createWorker(parts: WorkerParts): Worker {
   const { config, log, emit, pool, db } = parts;
   const running = createRunningRuns(config.slots);
   const deadline = new AbortController();
+  const leaving = new AbortController();
   let isDraining = false;
+  let isQuiet = false;
 
-  const launch = (run: ClaimedRun) => {
+  const launch = (run: LeasedRun) => {
     running.add(run);
     if (isDraining) void release(run);
     else void execute(run);
   };
 
-  const execute = (run: ClaimedRun) =>
-    runCommand(run, parts).then((dueAt) => {
+  const execute = (run: LeasedRun) =>
+    runCommand(run, { ...parts, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then((dueAt) => {
       running.remove(run.runId);
       // A slot is free, or the job is due again: the loop decides which matters.
       if (running.free() === 1 || dueAt) claims.wake();
     });
 
-  const release = async (run: ClaimedRun) => {
+  const release = async (run: LeasedRun) => {
     const isReleased = await releaseLease(db, run).catch((error: unknown) => log.error({ err: error }, 'No release'));
     if (isReleased) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
     running.remove(run.runId);
@@ -55,13 +64,24 @@ export function createWorker(parts: WorkerParts): Worker {
       workerId: parts.identity.workerId,
       leaseMs: config.leaseMs,
       misfireGraceMs: config.misfireGraceMs,
-      freeSlots: running.free,
+      freeSlots: () => (isQuiet ? 0 : running.free()),
       launch,
       hasWakeUps: parts.hasWakeUps,
       emit,
     }),
   });
-  const leases = createLeaseKeeper({ ...parts, running, isQuiet: () => isDraining });
+  const leases = createLeaseKeeper({ ...parts, running, isQuiet: () => isQuiet || isDraining });
+
+  const spooled = createService({
+    name: 'spool',
+    log,
+    retryMsMax: config.leaseMs / 4,
+    runOnce: async () => {
+      const count = await recordLeft(parts);
+      if (count > 0) log.info({ count }, 'Recorded what an earlier process had left on disk');
+      return SPOOL_PERIOD_MS;
+    },
+  });
 
   const endCommands = () => {
     for (const runId of running.all.keys()) pool.kill(runId, 'drained', config.killGraceMs);
@@ -72,16 +92,32 @@ export function createWorker(parts: WorkerParts): Worker {
       // A command that waits for its runner to load would start late.
       await pool.ready();
       leases.start();
+      spooled.start();
       claims.start();
+      parts.deliverer.start();
+    },
+    setQuiet(next) {
+      isQuiet = next;
+      leases.beat();
+      claims.wake();
+    },
+    cancel(runId) {
+      if (running.all.has(runId)) pool.kill(runId, 'canceled', config.killGraceMs);
     },
     wake: claims.wake,
     async drain() {
       isDraining = true;
+      leases.beat();
       await claims.stop();
       const isLate = delay(config.drainTimeoutMs, true, { signal: deadline.signal }).catch(() => true);
-      if (await Promise.race([isLate, running.whenEmpty()])) endCommands();
+      if (await Promise.race([isLate, running.whenEmpty()])) {
+        endCommands();
+        leaving.abort();
+      }
       await running.whenEmpty();
       deadline.abort();
+      await spooled.stop();
+      await parts.deliverer.stop();
       await leases.stop();
       await pool.close();
     },

@@ -537,7 +537,7 @@ describe('the rest', () => {
 
   test('health names what is down, and is empty when nothing is', async () => {
     const without = await api.call('GET', '/health');
-    expect(without).toMatchObject({ status: 503, body: { down: ['workers'] } });
+    expect(without).toMatchObject({ status: 503, body: { status: 'down', down: ['workers'] } });
     const worker = startProcess('worker', env.env);
     await until(async () => (await api.call('GET', '/health')).status === 200, 'a healthy server');
     expect((await api.call('GET', '/health')).text).toBe('');

@@ -67,12 +67,15 @@ describe('a worker process', () => {
     await startWorker();
     await until(async () => (await runs(id)).length >= 5, 'five occurrences');
     const [row] = await env.query(
-      `SELECT COUNT(*) AS n, TIMESTAMPDIFF(SECOND, MIN(scheduled_for), MAX(scheduled_for)) + 1 AS seconds,
-              MIN(started_at >= scheduled_for) AS isNeverEarly
+      `SELECT COUNT(*) AS runs, COUNT(DISTINCT scheduled_for) AS occurrences, MIN(started_at >= scheduled_for) AS isNeverEarly,
+              TIMESTAMPDIFF(SECOND, ?, MAX(scheduled_for)) + 1 AS passed,
+              (SELECT COALESCE(SUM(occurrence_count), 0) FROM misfires WHERE last_at < MAX(scheduled_for)) AS missed
        FROM job_runs WHERE outcome IS NOT NULL`,
+      [next],
     );
-    expect(row).toMatchObject({ n: row?.['seconds'], isNeverEarly: 1 });
-    expect(await env.query('SELECT * FROM misfires')).toEqual([]);
+    // A machine that is too slow for the beat may miss a second, and then says so; none is doubled, early or forgotten.
+    expect(row).toMatchObject({ occurrences: row?.['runs'], isNeverEarly: 1 });
+    expect(Number(row?.['runs']) + Number(row?.['missed'])).toBe(Number(row?.['passed']));
   });
 
   test('killed with -9 during a run: the run is lost, its command is gone, and the job runs again elsewhere', async () => {

@@ -5,8 +5,9 @@ import { hasLivingMember } from '../../src/runner/groupMembers.ts';
 import { isRunning, until } from '../support/processes.ts';
 
 test('a group whose last members are dead but not collected has no living one', async () => {
-  // Job control gives the child a group of its own; what replaces the shell never collects it.
-  const parent = spawn('/bin/bash', ['-c', 'set -m; (exit 0) & echo $!; exec sleep 300'], {
+  // Job control gives the child a group of its own. It ends once its parent is no shell any more, which would collect it.
+  const childWaits = 'until [[ $(</proc/$$/comm) == sleep ]]; do :; done';
+  const parent = spawn('/bin/bash', ['-c', `set -m; (${childWaits}) & echo $!; exec sleep 300`], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];

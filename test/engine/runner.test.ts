@@ -149,20 +149,26 @@ describe('output', () => {
 
   test('of many commands that end together fits the small heap of a runner', async () => {
     const runner = runnerPid();
-    const [outputBytesMax, command] = [2 ** 24, 'head -c 16M /dev/zero'];
-    const exits = await Promise.all(Array.from({ length: 6 }, () => execute(command, { outputBytesMax })));
-    for (const exit of exits) expect([exit.exitCode, exit.stdout.length]).toEqual([0, 2 ** 24]);
+    const [outputBytesMax, command] = [2 ** 24, 'head -c 16M /dev/zero | tee /dev/stderr'];
+    const exits = await Promise.all(Array.from({ length: 10 }, () => execute(command, { outputBytesMax })));
+    for (const exit of exits)
+      expect(exit).toMatchObject({ exitCode: 0, stdoutBytes: outputBytesMax, stderrBytes: outputBytesMax });
     expect(runnerPid()).toBe(runner);
   });
 
-  test('of both streams at once, gigabytes of it, costs no memory', async () => {
+  test('of both streams at once, hundreds of megabytes, costs no memory', async () => {
     const runner = runnerPid();
     await execute('true');
     const before = residentKilobytes(runner);
-    const exit = await execute('(yes | head -c 1G >&2) & yes | head -c 1G | tr -d "\\n"; wait', {
+    const exit = await execute('(yes | head -c 400M >&2) & yes | head -c 400M | tr -d "\\n"; wait', {
       outputBytesMax: 1_048_576,
     });
-    expect(exit).toMatchObject({ exitCode: 0, stdoutBytes: 2 ** 29, stderrBytes: 2 ** 30, stdoutTruncated: true });
+    expect(exit).toMatchObject({
+      exitCode: 0,
+      stdoutBytes: 200 * 2 ** 20,
+      stderrBytes: 400 * 2 ** 20,
+      stdoutTruncated: true,
+    });
     expect(residentKilobytes(runner) - before).toBeLessThan(64 * 1024);
   });
 });
@@ -211,14 +217,14 @@ describe('the end of a command', () => {
   });
 
   test('comes at the time limit, for the whole tree', async () => {
-    const timeLimit = { timeoutMs: 200, graceMs: 100 };
+    const timeLimit = { timeoutMs: 1000, graceMs: 100 };
     const exit = await execute("trap '' TERM; sleep 300 & sleep 300; sleep 300", { timeLimit });
     expect(exit).toMatchObject({
       exitCode: 137,
       killReason: 'timed_out',
       errorMessage: 'The time limit was exceeded. Terminated by SIGKILL.',
     });
-    expect(exit.endedAtMs - exit.startedAtMs).toBeGreaterThanOrEqual(299);
+    expect(exit.endedAtMs - exit.startedAtMs).toBeGreaterThanOrEqual(1099);
   });
 
   test('is not touched by a time limit that it keeps', async () => {

@@ -9,7 +9,7 @@ import { hasLivingMember } from '../../src/runner/groupMembers.ts';
 import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
 import { isRunning, until } from '../support/processes.ts';
 
-const IGNORES_TERM = "trap '' TERM; sleep 300 & sleep 300";
+const IGNORES_TERM = "trap '' TERM; echo trapped; sleep 300 & sleep 300";
 const PARENT = 1;
 const SESSION = 3;
 
@@ -20,7 +20,7 @@ function field(pid: number, index: number): number {
 }
 
 const parentOf = (pid: number) => field(pid, PARENT);
-/** A runner's private directory is its only argument. */
+/** A runner's private directory is its last argument. */
 const directoryOf = (runner: number) => readFileSync(`/proc/${runner}/cmdline`, 'utf8').split('\0').at(-2) ?? '';
 const environmentOf = (pid: number) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
 const filesOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
@@ -48,12 +48,14 @@ describe('a pool', () => {
     cwd: '/tmp',
     outputBytesMax: 1024,
   });
-  /** Resolves when the command has started. */
+  /** Resolves when the command has started, and one that ignores TERM when it does. */
   const begin = async (command: string) => {
     const asked = request(command);
     const { promise: started, resolve } = Promise.withResolvers<number>();
-    const finished = pool.execute(asked, resolve);
+    const { promise: trapped, resolve: onOutput } = Promise.withResolvers<unknown>();
+    const finished = pool.execute(asked, resolve, onOutput);
     const pid = await started;
+    if (command === IGNORES_TERM) await trapped;
     return { id: asked.runId, pid, runner: parentOf(pid), finished };
   };
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type ClaimedRun, claimRuns } from '../../src/store/claimRuns.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { purgeDeleted } from '../../src/store/purgeDeleted.ts';
-import { findExpiredLeases, reapLost } from '../../src/store/reapLost.ts';
+import { findUnrenewedLeases, reapLost } from '../../src/store/reapLost.ts';
 import { type RunOutcome, recordOutcome } from '../../src/store/recordOutcome.ts';
 import { releaseLease } from '../../src/store/releaseLease.ts';
 import { renewLeases } from '../../src/store/renewLeases.ts';
@@ -40,6 +40,7 @@ const outcomeOf = (run: ClaimedRun, end: Partial<RunOutcome> = {}): RunOutcome =
   jobId: run.jobId,
   leaseToken: run.leaseToken,
   scheduledFor: run.scheduledFor,
+  attempt: run.attempt,
   outcome: 'succeeded',
   returnCode: 0,
   errorMessage: '',
@@ -54,6 +55,14 @@ const expire = (id: number) =>
   env.query('UPDATE jobs SET lease_expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE id = ?', [id]);
 
 describe('an outcome', () => {
+  test('of a run that its user wanted ended is not tried again, though the command was quicker', async () => {
+    const id = await addJob(env, { maxRetries: 3, retryDelaySeconds: 1, cron: '0 0 1 1 *' });
+    const run = await claimOne();
+    await env.query('UPDATE job_runs SET cancel_requested_at = UTC_TIMESTAMP(6) WHERE id = ?', [run.runId]);
+    await recordOutcome(env.db, outcomeOf(run, { outcome: 'failed', returnCode: 1 }));
+    expect(await jobRow(id)).toMatchObject({ state: 'idle', trigger_kind: 'schedule', attempt: 1 });
+  });
+
   test('ends the run, gives the lease up and keeps the statistics', async () => {
     const id = await addJob(env);
     const run = await claimOne();
@@ -136,7 +145,7 @@ describe('a lease', () => {
     await env.query("UPDATE jobs SET lease_owner = 'another' WHERE id = ?", [gone]);
     const lost = await renewLeases(env.db, { workerId, leaseMs: 30_000, leases: runs });
     expect(lost.map(({ jobId }) => jobId)).toEqual([moved, gone]);
-    expect(await findExpiredLeases(env.db)).toEqual([]);
+    expect(await findUnrenewedLeases(env.db, 0)).toEqual([]);
   });
 
   test('given back leaves the occurrence due and no run', async () => {
@@ -171,8 +180,8 @@ describe('a lease', () => {
     const id = await addJob(env);
     const run = await claimOne();
     await expire(id);
-    const [lease] = await findExpiredLeases(env.db);
-    expect(lease).toEqual({ jobId: id, leaseToken: run.leaseToken, workerId });
+    const [lease] = await findUnrenewedLeases(env.db, 0);
+    expect(lease).toEqual({ jobId: id, leaseToken: run.leaseToken, workerId, isExpired: true });
     if (!lease) return;
     const reaped = await Promise.all(Array.from({ length: 10 }, () => reapLost(env.db, lease)));
     expect(reaped.filter(Boolean)).toHaveLength(1);
@@ -184,7 +193,7 @@ describe('a lease', () => {
     const id = await addJob(env);
     const run = await claimOne();
     await expire(id);
-    const [lease] = await findExpiredLeases(env.db);
+    const [lease] = await findUnrenewedLeases(env.db, 0);
     await renewLeases(env.db, { workerId, leaseMs: 30_000, leases: [run] });
     expect(lease && (await reapLost(env.db, lease))).toBeNull();
     expect(await runRow(run.runId)).toMatchObject({ outcome: null });
@@ -222,7 +231,7 @@ test('the history of a deleted job goes, and that of no other', async () => {
   }
   await env.query('DELETE FROM jobs WHERE id = ?', [gone]);
   await env.query('INSERT INTO purges (job_id) VALUES (?)', [gone]);
-  expect(await purgeDeleted(env.db)).toBe(3);
+  expect(await purgeDeleted(env.db, new Date(Date.now() + 60_000))).toBe(3);
   expect(await env.query('SELECT DISTINCT job_id FROM job_runs')).toEqual([{ job_id: kept }]);
   expect(await env.query('SELECT COUNT(*) AS n FROM run_outputs')).toEqual([{ n: 3 }]);
   expect(await env.query('SELECT * FROM purges')).toEqual([]);

@@ -1,4 +1,5 @@
 import { findFreePort } from '../../src/embedded/port.ts';
+import { findDescriptionProblems } from './description.ts';
 import type { TestEnvironment } from './environment.ts';
 import { type Process, startProcess } from './processes.ts';
 
@@ -46,6 +47,12 @@ export async function startApi(env: TestEnvironment, settings: Record<string, st
       ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
+    const contentType = response.headers.get('content-type') ?? '';
+    const seen = { method, path, status: response.status, contentType, body: parse(text) };
+    // Every answer of every test is one that the description allows.
+    const problems = findDescriptionProblems(seen);
+    if (problems.length > 0)
+      throw new Error(`The description does not allow this answer:\n${problems.join('\n')}\n${text}`);
     return { status: response.status, headers: response.headers, body: parse(text), text };
   };
 

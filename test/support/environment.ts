@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { type Config, loadConfig } from '../../src/platform/config.ts';
 import { createDatabase, type Database } from '../../src/store/database.ts';
@@ -59,5 +61,6 @@ export function baseEnvironment(): Record<string, string> {
     REDIS_HOST: '127.0.0.1',
     REDIS_PORT: given('BJR_TEST_REDIS_PORT'),
     JOB_DIRECTORY: '/tmp',
+    STATE_DIRECTORY: join(tmpdir(), `bjr-state-${process.pid}`),
   };
 }

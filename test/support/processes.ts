@@ -40,7 +40,8 @@ export function startProcess(command: string, env: Record<string, string>, args:
     });
   }
   const keep = (line: string) => {
-    if (line.startsWith('{')) log.push(JSON.parse(line) as Record<string, unknown>);
+    const entry = parseEntry(line);
+    if (entry) log.push(entry);
     else text.push(line);
   };
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
@@ -79,6 +80,15 @@ export function startProcess(command: string, env: Record<string, string>, args:
     },
     ended,
   };
+}
+
+/** What a failed start prints begins like JSON and is none. */
+function parseEntry(line: string): Record<string, unknown> | undefined {
+  try {
+    return line.startsWith('{') ? JSON.parse(line) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Polls what nothing announces (another process's end, a row of the database). */

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DatabaseKind } from '../../src/embedded/database.ts';
+import { findUnseen } from './description.ts';
 import { startThrowawayServers } from './servers.ts';
 
 const HELP = `bin/test: the whole test suite, over throw-away servers, on MySQL and then on MariaDB.
@@ -15,6 +16,12 @@ const HELP = `bin/test: the whole test suite, over throw-away servers, on MySQL 
 A server that can be neither found nor fetched is left out and said so; with CI=true that is a failure.`;
 
 const DATABASES: DatabaseKind[] = ['mysql', 'mariadb'];
+
+/** What touches no database, or says nothing of one, need not run twice. */
+const ONCE = [
+  ...['domain/**', 'engine/**', 'platform/**', 'embedded/**', 'browser/**', 'api/fuzz.test.ts'],
+  ...['headers', 'requests', 'slowClients', 'tokens'].map((name) => `security/${name}.test.ts`),
+].flatMap((part) => ['--exclude', `test/${part}`]);
 
 interface Totals {
   passed: number;
@@ -34,12 +41,13 @@ async function main(): Promise<number> {
   }
   const kinds = DATABASES.filter((kind) => !values.database || values.database === kind);
   if (kinds.length === 0) throw new Error(`--database takes ${DATABASES.join(' or ')}`);
+  const seenFile = join(mkdtempSync(join(tmpdir(), 'bjr-seen-')), 'statuses');
+  writeFileSync(seenFile, '');
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
   const ran: string[] = [];
   for (const kind of kinds) {
-    // What touches no server need not run twice.
     const isRepeat = ran.length > 0;
-    const result = await runOn(kind, [...positionals, ...(isRepeat ? ['--exclude', 'test/domain/**'] : [])]);
+    const result = await runOn(kind, seenFile, [...positionals, ...(isRepeat ? ONCE : [])]);
     if (!result) continue;
     ran.push(kind);
     totals.passed += result.passed;
@@ -50,13 +58,20 @@ async function main(): Promise<number> {
   console.log(
     `\nRan on ${ran.join(' and ') || 'nothing'}${missing.length > 0 ? `; not on ${missing.join(', ')}` : ''}.`,
   );
+  // Some files alone see only some of it.
+  const unseen = positionals.length > 0 || ran.length === 0 ? [] : readUnseen(seenFile);
+  if (unseen.length > 0) console.error(`No test has seen these described answers:\n  ${unseen.join('\n  ')}`);
+  totals.failed += unseen.length > 0 ? 1 : 0;
+  rmSync(dirname(seenFile), { recursive: true, force: true });
   console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   const isIncomplete = ran.length === 0 || (missing.length > 0 && process.env['CI'] === 'true');
   return totals.failed > 0 || totals.passed === 0 || isIncomplete ? 1 : 0;
 }
 
+const readUnseen = (file: string) => findUnseen(new Set(readFileSync(file, 'utf8').split('\n')));
+
 /** Null: this database cannot be had here. */
-async function runOn(kind: DatabaseKind, args: string[]): Promise<Totals | null> {
+async function runOn(kind: DatabaseKind, seenFile: string, args: string[]): Promise<Totals | null> {
   console.log(`\n== ${kind}`);
   const servers = await startThrowawayServers(kind).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error);
@@ -64,7 +79,7 @@ async function runOn(kind: DatabaseKind, args: string[]): Promise<Totals | null>
   });
   if (!servers) return null;
   try {
-    return await runVitest(args, servers.env);
+    return await runVitest(args, { ...servers.env, BJR_TEST_SEEN: seenFile });
   } finally {
     await servers.stop();
   }

@@ -1,23 +1,39 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { AppError } from '../../domain/errors.ts';
-import { parseSchedule } from '../../domain/schedule.ts';
+import { parseExpression } from '../../domain/search/parse.ts';
 import { formatInZone } from '../../domain/timezone.ts';
 import * as jobs from '../../services/jobs.ts';
 import type { Job } from '../../store/jobs.ts';
 import { send } from '../envelope.ts';
-import { booleanOf, dateOf, idOf, jobInputOf, textOf } from '../inputs.ts';
+import { booleanOf, dateOf, datesOf, invalid as invalidInput, pathIdOf, readDate, textOf } from '../inputs.ts';
+import { jobInputOf } from '../jobInput.ts';
+import { say } from '../messages/say.ts';
 import { type Api, addOperation, type OperationResponse } from '../operation.ts';
 import { readPage, setPagingHeaders } from '../paging.ts';
-import { id, page, pagingHeaders, perPage, timezone } from '../schemas/common.ts';
+import { etagOf, idempotencyOf, preconditionOf, setReplayed } from '../preconditions.ts';
+import {
+  deletedSince,
+  etagHeaders,
+  expression,
+  id,
+  idempotencyKey,
+  ifMatch,
+  page,
+  pagingHeaders,
+  perPage,
+  replayHeaders,
+  timezone,
+} from '../schemas/common.ts';
 import {
   JobArrayMessage,
   JobIn,
+  JobPatchIn,
   JobRunArrayMessage,
   OccurrenceMessage,
   SingleJobMessage,
-  toSingleJob,
   toSingleJobRun,
 } from '../schemas/jobs.ts';
+import { sendJobs, showJob } from '../showJob.ts';
 import type { ApiEnv, ApiParts } from '../types.ts';
 import { z } from '../zod.ts';
 
@@ -25,7 +41,8 @@ const tag = 'Jobs';
 const notFound: OperationResponse = { description: 'Job not found' };
 const rootRefused: OperationResponse = { description: 'The root user owns no jobs' };
 const invalid: OperationResponse = { description: 'A field has a value that cannot be' };
-const aJob: OperationResponse = { description: 'The job', schema: SingleJobMessage };
+const aJob: OperationResponse = { description: 'The job', schema: SingleJobMessage, headers: etagHeaders };
+const changed: OperationResponse = { description: 'The job is not what If-Match says: read it again' };
 
 export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<ApiEnv>[]): void {
   const add = (operation: Parameters<typeof addOperation>[1], handler: Parameters<typeof addOperation>[3]) =>
@@ -39,12 +56,20 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
       tag,
       summary: 'Runs a job at once, enabled or not',
       params: { id },
-      responses: { 200: { description: 'Queued to run' }, 404: notFound, 409: { description: 'Already running' } },
+      headers: { 'Idempotency-Key': idempotencyKey },
+      responses: {
+        200: { description: 'Queued to run', headers: replayHeaders },
+        404: notFound,
+        409: { description: 'Already running' },
+        422: invalid,
+      },
     },
     async (c) => {
       const jobId = jobIdOf(c);
-      await jobs.runJobNow(parts, c.get('caller'), jobId);
-      return send(c, { message: `Job ${jobId} queued to run.`, object: {}, objectType: 'job' });
+      const request = { id: jobId, idempotency: idempotencyOf(c) };
+      const { isReplay } = await jobs.runJobNow(parts, c.get('caller'), request);
+      setReplayed(c, isReplay);
+      return send(c, { message: say(c, 'job_queued', { id: jobId }), object: {}, objectType: 'job' });
     },
   );
   add(
@@ -75,11 +100,18 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
       tag,
       summary: 'Creates a job',
       body: JobIn,
-      responses: { 201: aJob, 422: invalid },
+      headers: { 'Idempotency-Key': idempotencyKey },
+      responses: {
+        201: { ...aJob, headers: etagHeaders.extend(replayHeaders.shape) },
+        404: deletedSince,
+        422: invalid,
+      },
     },
     async (c) => {
-      const job = await jobs.createJob(parts, c.get('caller'), jobInputOf(c.get('params')));
-      return sendJob(c, job, { status: 201, message: `Job ${job.id} created successfully.` });
+      const request = { input: jobInputOf(c), idempotency: idempotencyOf(c) };
+      const { job, isReplay } = await jobs.createJob(parts, c.get('caller'), request);
+      setReplayed(c, isReplay);
+      return sendJob(c, job, { status: 201, message: say(c, 'job_created', { id: job.id }) });
     },
   );
   add(
@@ -89,7 +121,7 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
       operationId: 'getJobs',
       tag,
       summary: 'Lists jobs by their next run',
-      query: { expression: z.string().optional(), timezone, per_page: perPage, page },
+      query: { expression, timezone, per_page: perPage, page },
       responses: { 200: { description: 'Jobs', schema: JobArrayMessage, headers: pagingHeaders }, 422: invalid },
     },
     (c) => list(c, parts),
@@ -127,12 +159,15 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
         tag,
         summary: 'Changes the fields of a job that are sent',
         params: { id },
-        body: method === 'put' ? JobIn : JobIn.partial(),
-        responses: { 200: aJob, 404: notFound, 422: invalid },
+        body: method === 'put' ? JobIn : JobPatchIn,
+        headers: { 'If-Match': ifMatch },
+        responses: { 200: aJob, 404: notFound, 412: changed, 422: invalid },
       },
       async (c) => {
-        const job = await jobs.updateJob(parts, c.get('caller'), jobIdOf(c), jobInputOf(c.get('params')));
-        return sendJob(c, job, { message: `Job ${job.id} updated successfully.` });
+        const input = jobInputOf(c);
+        const change = { id: jobIdOf(c), precondition: preconditionOf(c), input };
+        const job = await jobs.updateJob(parts, c.get('caller'), change);
+        return sendJob(c, job, { message: say(c, 'job_updated', { id: job.id }) });
       },
     );
   }
@@ -144,11 +179,17 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
       tag,
       summary: 'Deletes a job and its runs',
       params: { id },
-      responses: { 200: aJob, 404: notFound, 409: { description: 'The job is running' } },
+      headers: { 'If-Match': ifMatch },
+      responses: {
+        200: aJob,
+        404: notFound,
+        409: { description: 'The job is running' },
+        412: changed,
+      },
     },
     async (c) => {
-      const job = await jobs.deleteJob(parts, c.get('caller'), jobIdOf(c));
-      return sendJob(c, job, { message: `Job ${job.id} deleted successfully.` });
+      const job = await jobs.deleteJob(parts, c.get('caller'), { id: jobIdOf(c), precondition: preconditionOf(c) });
+      return sendJob(c, job, { message: say(c, 'job_deleted', { id: job.id }) });
     },
   );
   add(
@@ -161,39 +202,21 @@ export function addJobs(api: Api, parts: ApiParts, guards: MiddlewareHandler<Api
       params: { id },
       responses: { 200: aJob, 404: notFound },
     },
-    async (c) => sendJob(c, await jobs.getJob(parts, c.get('caller'), jobIdOf(c)), { message: RECEIVED }),
+    async (c) =>
+      sendJob(c, await jobs.getJob(parts, c.get('caller'), jobIdOf(c)), { message: say(c, 'jobs_received') }),
   );
 }
 
-const RECEIVED = 'Job(s) received successfully.';
-
-function jobIdOf(c: Context<ApiEnv>): number {
-  const jobId = idOf(c.req.param('id'));
-  if (jobId === null) throw new AppError({ code: 'job_not_found' });
-  return jobId;
-}
+const jobIdOf = (c: Context<ApiEnv>) => pathIdOf(c, 'job_not_found');
 
 function sendJob(c: Context<ApiEnv>, job: Job, { status = 200, message }: { status?: 200 | 201; message: string }) {
-  return send(c, { status, message, object: show(c, job), objectType: 'job' });
-}
-
-function show(c: Context<ApiEnv>, job: Job) {
-  return toSingleJob(job, c.get('timezone'), nextRunOf(job));
-}
-
-/** Nothing moves a disabled job's next run on: what its schedule says is asked anew once the stored one has passed. */
-function nextRunOf({ enabled, nextRun, cron, timezone: zone }: Job): Date | null {
-  const now = new Date();
-  return enabled || (nextRun && nextRun > now) ? nextRun : parseSchedule(cron, zone).next(now);
+  c.header('ETag', etagOf(job));
+  return send(c, { status, message, object: showJob(c, job), objectType: 'job' });
 }
 
 async function list(c: Context<ApiEnv>, parts: ApiParts): Promise<Response> {
-  if (textOf(c.get('params'), 'expression')?.trim()) {
-    throw new AppError({ code: 'invalid', problems: ['Expression: this version cannot search yet'] });
-  }
-  const found = await jobs.listJobs(parts, c.get('caller'), readPage(c));
-  setPagingHeaders(c, found.total);
-  return send(c, { message: RECEIVED, object: found.jobs.map((job) => show(c, job)), objectType: 'jobarray' });
+  const terms = parseExpression(textOf(c.get('params'), 'expression') ?? '', datesOf(c));
+  return sendJobs(c, await jobs.listJobs(parts, c.get('caller'), { terms, page: readPage(c) }));
 }
 
 async function runs(c: Context<ApiEnv>, parts: ApiParts): Promise<Response> {
@@ -201,24 +224,25 @@ async function runs(c: Context<ApiEnv>, parts: ApiParts): Promise<Response> {
   const filter = {
     jobId: jobIdOf(c),
     succeeded: booleanOf(params, 'succeeded'),
-    startedFrom: dateOf(params, 'start_date', zone),
-    finishedUntil: dateOf(params, 'end_date', zone),
+    startedFrom: dateOf(c, 'start_date'),
+    finishedUntil: dateOf(c, 'end_date'),
   };
   const found = await jobs.getJobRuns(parts, c.get('caller'), { filter, page: readPage(c) });
   setPagingHeaders(c, found.total);
   const object = found.runs.map((run) => toSingleJobRun(run, zone));
-  return send(c, { message: 'Job runs received successfully.', object, objectType: 'jobruns' });
+  return send(c, { message: say(c, 'job_runs_received'), object, objectType: 'jobruns' });
 }
 
 async function occurrences(c: Context<ApiEnv>, parts: ApiParts): Promise<Response> {
   const zone = c.get('timezone');
-  // Some clients write a blank inside a path as "+". An offset's plus stands before digits.
-  const endDate = c.req.param('end_date')?.replaceAll(/\+(?!\d{2}:?\d{2}$)/g, ' ');
-  const until = dateOf({ end_date: endDate }, 'end_date', zone);
-  if (!until) throw new AppError({ code: 'end_date_missing' });
+  // Some clients write a blank inside a path as "+"; only behind an ISO date's time does it stand for an offset.
+  const endDate = c.req.param('end_date')?.replaceAll(/(?<!T[\d:.]+)\+/gi, ' ');
+  if (!endDate?.trim()) throw new AppError({ code: 'end_date_missing' });
+  const until = readDate(c, endDate, { isForward: true });
+  if (!until) throw invalidInput({ rule: 'not_a_date', field: 'end_date', value: endDate.slice(0, 100) });
   const query = { jobId: jobIdOf(c), until, page: readPage(c) };
   const found = await jobs.getOccurrences(parts, c.get('caller'), query);
   setPagingHeaders(c, found.total);
   const object = found.occurrences.map((at) => formatInZone(at, zone));
-  return send(c, { message: 'Job occurrences received successfully.', object, objectType: 'occurrences' });
+  return send(c, { message: say(c, 'job_occurrences_received'), object, objectType: 'occurrences' });
 }

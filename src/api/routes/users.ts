@@ -1,18 +1,30 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { AppError } from '../../domain/errors.ts';
 import * as users from '../../services/users.ts';
 import type { User } from '../../store/users.ts';
 import { send } from '../envelope.ts';
-import { idOf, textOf } from '../inputs.ts';
+import { pathIdOf, textOf } from '../inputs.ts';
+import { say } from '../messages/say.ts';
 import { type Api, addOperation } from '../operation.ts';
 import { readPage, setPagingHeaders } from '../paging.ts';
-import { id, page, pagingHeaders, perPage } from '../schemas/common.ts';
+import { idempotencyOf, setReplayed } from '../preconditions.ts';
+import {
+  deletedSince,
+  id,
+  idempotencyKey,
+  page,
+  pagingHeaders,
+  perPage,
+  replayHeaders,
+  retryHeaders,
+} from '../schemas/common.ts';
 import { SingleUserMessage, toSingleUser, UserArrayMessage, UserNewIn, UserUpdateIn } from '../schemas/users.ts';
 import type { ApiEnv, ApiParts } from '../types.ts';
 
 const tag = 'Users';
 const aUser = { description: 'The user', schema: SingleUserMessage };
 const notFound = { description: 'User not found' };
+const invalid = { description: 'A field has a value that cannot be' };
+const busy = { description: 'Too many passwords are being computed', headers: retryHeaders };
 const refused = { description: 'The change is refused; the message says why' };
 
 export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<ApiEnv>[]): void {
@@ -32,7 +44,7 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
       const found = await users.listUsers(parts, c.get('caller'), readPage(c));
       setPagingHeaders(c, found.total);
       const object = found.users.map((user) => toSingleUser(user, c.get('timezone')));
-      return send(c, { message: RECEIVED, object, objectType: 'userarray' });
+      return send(c, { message: say(c, 'users_received'), object, objectType: 'userarray' });
     },
   );
   addOperation(
@@ -44,13 +56,25 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
       tag,
       summary: 'Creates a user (root only)',
       body: UserNewIn,
-      responses: { 201: aUser, 403: refused, 422: { description: 'A field has a value that cannot be' } },
+      headers: { 'Idempotency-Key': idempotencyKey },
+      responses: {
+        201: { ...aUser, headers: replayHeaders },
+        403: refused,
+        404: deletedSince,
+        422: invalid,
+        429: busy,
+      },
     },
     guards,
     async (c) => {
       const username = textOf(c.get('params'), 'username') ?? '';
-      const user = await users.createUser(parts, c.get('caller'), { username, ...newPasswordOf(c) });
-      return sendUser(c, user, { status: 201, message: `User ${user.id} created successfully.` });
+      const request = {
+        user: { username, ...newPasswordOf(c) },
+        idempotency: idempotencyOf(c, ['password', 'password_confirmation']),
+      };
+      const { user, isReplay } = await users.createUser(parts, c.get('caller'), request);
+      setReplayed(c, isReplay);
+      return sendUser(c, user, { status: 201, message: say(c, 'user_created', { id: user.id }) });
     },
   );
   for (const method of ['put', 'patch'] as const) {
@@ -68,13 +92,14 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
           200: aUser,
           403: refused,
           404: notFound,
-          422: { description: 'A field has a value that cannot be' },
+          422: invalid,
+          429: busy,
         },
       },
       guards,
       async (c) => {
         const user = await users.updateUser(parts, c.get('caller'), userIdOf(c), newPasswordOf(c));
-        return sendUser(c, user, { message: `User ${user.id} updated successfully.` });
+        return sendUser(c, user, { message: say(c, 'user_updated', { id: user.id }) });
       },
     );
   }
@@ -90,7 +115,8 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
       responses: { 200: aUser, 404: notFound },
     },
     guards,
-    async (c) => sendUser(c, await users.getUser(parts, c.get('caller'), userIdOf(c)), { message: RECEIVED }),
+    async (c) =>
+      sendUser(c, await users.getUser(parts, c.get('caller'), userIdOf(c)), { message: say(c, 'users_received') }),
   );
   addOperation(
     api,
@@ -106,18 +132,12 @@ export function addUsers(api: Api, parts: ApiParts, guards: MiddlewareHandler<Ap
     guards,
     async (c) => {
       const user = await users.deleteUser(parts, c.get('caller'), userIdOf(c));
-      return sendUser(c, user, { message: `User ${user.id} deleted successfully.` });
+      return sendUser(c, user, { message: say(c, 'user_deleted', { id: user.id }) });
     },
   );
 }
 
-const RECEIVED = 'User(s) received successfully.';
-
-function userIdOf(c: Context<ApiEnv>): number {
-  const userId = idOf(c.req.param('id'));
-  if (userId === null) throw new AppError({ code: 'user_not_found' });
-  return userId;
-}
+const userIdOf = (c: Context<ApiEnv>) => pathIdOf(c, 'user_not_found');
 
 function newPasswordOf(c: Context<ApiEnv>): users.NewPassword {
   const params = c.get('params');

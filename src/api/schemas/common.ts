@@ -20,3 +20,30 @@ export const pagingHeaders = z.object({
 });
 
 export const id = z.int().openapi({ example: 1 });
+
+export const idempotencyKey = z.string().optional().openapi({
+  description:
+    'Any text, up to 255 characters: a request that is sent again with the same key is carried out once (for 24 hours)',
+});
+/** The 404 of a create. */
+export const deletedSince = {
+  description: 'An earlier request with this Idempotency-Key had created it, and it has been deleted since',
+};
+export const ifMatch = z.string().optional().openapi({
+  description: 'The ETag of the job as you read it: it is changed only if nobody has changed it since',
+});
+export const etagHeaders = z.object({
+  etag: z.string().openapi({ description: "The definition's revision, for If-Match" }),
+});
+export const replayHeaders = z.object({
+  'idempotent-replayed': z
+    .string()
+    .optional()
+    .openapi({ description: '`true` where an earlier request with the same Idempotency-Key had done it' }),
+});
+
+// No `example`: Swagger UI would fill it in, and a list that was just asked for would be searched.
+export const expression = z.string().optional().openapi({
+  description: 'Search terms, all of which must hold, such as: tag:example enabled -name:"old one". See docs/search.md',
+});
+export const retryHeaders = z.object({ 'retry-after': z.string().openapi({ description: 'Seconds' }) });

@@ -1,12 +1,50 @@
+import { CALLBACK_POLICIES } from '../../domain/delivery.ts';
+import { LENGTH_MAX, NEW_JOB, RANGES } from '../../domain/job.ts';
+import { MISFIRE_POLICIES, MISFIRE_REASONS } from '../../domain/misfire.ts';
 import { summarize } from '../../domain/statistics.ts';
 import { formatInZone } from '../../domain/timezone.ts';
 import type { Job } from '../../store/jobs.ts';
-import type { Run } from '../../store/runs.ts';
+import type { MisfireRow } from '../../store/listMisfires.ts';
+import type { FullRun, Run } from '../../store/runs.ts';
 import { envelopeOf } from '../envelope.ts';
 import { z } from '../zod.ts';
 import { DateTime, Float } from './common.ts';
 
 const statistic = Float.nullable().openapi({ description: 'Seconds, over the finished runs' });
+
+const within = ([minimum, maximum]: readonly [number, number], description: string) =>
+  z.int().optional().openapi({ minimum, maximum, description });
+
+/** What is new beside the contract: in an answer only where it differs from its default. */
+const newFields = {
+  description: z.string().optional().openapi({ maxLength: LENGTH_MAX.description }),
+  timeout_seconds: within(RANGES.timeoutSeconds, 'A run is ended after so long; 0: never'),
+  max_retries: within(RANGES.maxRetries, 'How often a run that failed, timed out or was lost is tried again'),
+  retry_delay_seconds: within(
+    RANGES.retryDelaySeconds,
+    'Before the first retry: 60. It doubles with each, up to an hour. An occurrence that comes first takes its place',
+  ),
+  misfire_policy: z.enum(MISFIRE_POLICIES).optional().openapi({
+    description:
+      'Occurrences that did not run on time: none runs late, the latest does (fire_once), or as many as catch_up_max',
+  }),
+  callback_policy: z.enum(CALLBACK_POLICIES).optional().openapi({
+    description: 'Which ends of runs are told: every one, or only one that differs from the one before',
+  }),
+  catch_up_max: within(RANGES.catchUpMax, 'With catch_up: the most occurrences that run late'),
+  env: z
+    .record(z.string(), z.string())
+    .optional()
+    .openapi({ description: "Variables of the command's environment; names that begin with BJR_ are taken" }),
+  working_directory: z.string().optional().openapi({
+    maxLength: LENGTH_MAX.workingDirectory,
+    description: "Where the command starts, an absolute path; the worker's JOB_DIRECTORY where none is given",
+  }),
+  starts_at: DateTime.optional().openapi({ description: 'It does not occur before' }),
+  ends_at: DateTime.optional().openapi({ description: 'It does not occur after', example: '2036-11-24T10:00:00.000Z' }),
+  keep_runs: within(RANGES.keepRuns, 'Finished runs that are kept; 0: all'),
+  keep_days: within(RANGES.keepDays, 'Days for which finished runs are kept; 0: for ever'),
+};
 
 export const SingleJob = z
   .object({
@@ -33,6 +71,7 @@ export const SingleJob = z
     max_run_lag: statistic,
     min_run_lag: statistic,
     avg_run_lag_trend: statistic,
+    ...newFields,
   })
   .openapi('SingleJob');
 
@@ -50,8 +89,12 @@ export const JobIn = z
     tags: z.string().optional().openapi({ example: 'example,backup', description: 'Comma-separated; "" clears' }),
     success_callback: z.string().optional().openapi({ example: '' }),
     failure_callback: z.string().optional().openapi({ example: '' }),
+    ...newFields,
   })
   .openapi('JobIn');
+
+/** PATCH: what is sent is changed. */
+export const JobPatchIn = JobIn.partial().openapi('JobPatchIn');
 
 /** A job as the contract shows it. The store's words are not the contract's: here is where they meet. */
 export function toSingleJob(job: Job, timezone: string, nextRun: Date | null): z.infer<typeof SingleJob> {
@@ -93,7 +136,29 @@ export function toSingleJob(job: Job, timezone: string, nextRun: Date | null): z
     max_run_lag: lag.max,
     min_run_lag: lag.min,
     avg_run_lag_trend: lag.trend,
+    ...newFieldsOf(job, timezone),
   };
+}
+
+const unless = <T>(fallback: T, value: T) => (value === fallback ? undefined : value);
+
+function newFieldsOf(job: Job, timezone: string) {
+  const fields = {
+    description: unless(NEW_JOB.description, job.description),
+    timeout_seconds: unless(NEW_JOB.timeoutSeconds, job.timeoutSeconds),
+    max_retries: unless(NEW_JOB.maxRetries, job.maxRetries),
+    retry_delay_seconds: unless(NEW_JOB.retryDelaySeconds, job.retryDelaySeconds),
+    misfire_policy: unless(NEW_JOB.misfirePolicy, job.misfirePolicy),
+    callback_policy: unless(NEW_JOB.callbackPolicy, job.callbackPolicy),
+    catch_up_max: unless(NEW_JOB.catchUpMax, job.catchUpMax),
+    env: Object.keys(job.env).length > 0 ? job.env : undefined,
+    working_directory: unless(NEW_JOB.workingDirectory, job.workingDirectory),
+    starts_at: job.startsAt ? formatInZone(job.startsAt, timezone) : undefined,
+    ends_at: job.endsAt ? formatInZone(job.endsAt, timezone) : undefined,
+    keep_runs: unless(NEW_JOB.keepRuns, job.keepRuns),
+    keep_days: unless(NEW_JOB.keepDays, job.keepDays),
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 export const SingleJobRun = z
@@ -115,6 +180,35 @@ export const SingleJobRun = z
   })
   .openapi('SingleJobRun', { description: 'A run under way has no success, return_code and end_time yet' });
 
+/** A run by itself says more than one in a list, of which old clients know every field. */
+export const FullJobRun = z
+  .object({
+    ...SingleJobRun.shape,
+    attempt: z.int().optional().openapi({ description: 'The nth try; absent for the first' }),
+    outcome: z
+      .enum(['timed_out', 'canceled', 'lost'])
+      .optional()
+      .openapi({ description: 'How it ended, where that is more than success or failure' }),
+    cancel_requested_at: DateTime.optional().openapi({ description: 'When it was canceled, while it still runs' }),
+    stdout_truncated: z.boolean().optional(),
+    stderr_truncated: z.boolean().optional(),
+  })
+  .openapi('FullJobRun');
+export const FullJobRunMessage = envelopeOf(FullJobRun, 'FullJobRunMessage');
+
+export function toFullJobRun(run: FullRun, timezone: string): z.infer<typeof FullJobRun> {
+  const { attempt, outcome, cancelRequestedAt } = run;
+  const isSpecial = outcome === 'timed_out' || outcome === 'canceled' || outcome === 'lost';
+  return {
+    ...toSingleJobRun(run, timezone),
+    ...(attempt > 1 && { attempt }),
+    ...(isSpecial && { outcome }),
+    ...(cancelRequestedAt && !outcome && { cancel_requested_at: formatInZone(cancelRequestedAt, timezone) }),
+    ...(run.stdoutTruncated && { stdout_truncated: true }),
+    ...(run.stderrTruncated && { stderr_truncated: true }),
+  };
+}
+
 export const JobRunArray = z.array(SingleJobRun).openapi('JobRunArray');
 export const JobRunArrayMessage = envelopeOf(JobRunArray, 'JobRunArrayMessage');
 
@@ -132,7 +226,7 @@ export function toSingleJobRun(run: Run, timezone: string): z.infer<typeof Singl
     scheduled_start_time: scheduledFor && formatInZone(scheduledFor, timezone),
     schedule_diff_in_seconds: scheduledFor && Math.floor((run.startedAt.getTime() - scheduledFor.getTime()) / 1000),
     job_id: run.jobId,
-    is_manual: run.trigger === 'manual',
+    is_manual: scheduledFor === null,
     created_at: formatInZone(run.createdAt, timezone),
     updated_at: formatInZone(run.updatedAt, timezone),
   };
@@ -140,3 +234,32 @@ export function toSingleJobRun(run: Run, timezone: string): z.infer<typeof Singl
 
 export const DateTimeArray = z.array(DateTime).openapi('DateTimeArray');
 export const OccurrenceMessage = envelopeOf(DateTimeArray, 'OccurrenceMessage');
+
+export const Misfire = z
+  .object({
+    id: z.int(),
+    job_id: z.int(),
+    first_at: DateTime.openapi({ description: 'The first occurrence that did not run' }),
+    last_at: DateTime.openapi({ description: 'The last of them' }),
+    count: z.int(),
+    reason: z.enum(MISFIRE_REASONS).openapi({
+      description: "No worker took them (down), the job's own run was under way (overlap), or that run was lost",
+    }),
+    policy: z.enum(MISFIRE_POLICIES),
+    created_at: DateTime,
+  })
+  .openapi('Misfire');
+export const MisfireArrayMessage = envelopeOf(z.array(Misfire).openapi('MisfireArray'), 'MisfireArrayMessage');
+
+export function toMisfire(row: MisfireRow, timezone: string): z.infer<typeof Misfire> {
+  return {
+    id: row.id,
+    job_id: row.jobId,
+    first_at: formatInZone(row.firstAt, timezone),
+    last_at: formatInZone(row.lastAt, timezone),
+    count: row.count,
+    reason: row.reason,
+    policy: row.policy,
+    created_at: formatInZone(row.createdAt, timezone),
+  };
+}

@@ -1,0 +1,1 @@
+CREATE INDEX `jobs_retention` ON `jobs` (`keep_runs`,`keep_days`) COMMENT 'Retention (pruneRuns.ts): the jobs that keep only some of their runs';

@@ -1,0 +1,42 @@
+import { attempt, type Redis } from './connection.ts';
+
+/** What can be asked of all workers on a host. */
+export const WORKER_COMMANDS = ['quiesce', 'resume', 'stop'] as const;
+export type WorkerCommand = (typeof WORKER_COMMANDS)[number];
+
+interface Message {
+  host: string;
+  command: WorkerCommand;
+}
+
+export interface WorkerCommands {
+  /** False where Redis is away. */
+  send(message: Message): Promise<boolean>;
+}
+
+export function createWorkerCommands(redis: Redis, prefix: string): WorkerCommands {
+  return {
+    async send(message) {
+      return (await attempt(() => redis.publish(channel(prefix), JSON.stringify(message)))) !== null;
+    },
+  };
+}
+
+/** Listens on a connection of its own for what is asked of this host's workers. */
+export function listenForCommands(
+  redis: Redis,
+  { prefix, host }: { prefix: string; host: string },
+  onCommand: (command: WorkerCommand) => void,
+): { close(): void } {
+  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+  subscriber.on('error', () => {});
+  subscriber.subscribe(channel(prefix)).catch(() => {});
+  subscriber.on('message', (_, text) => {
+    const message = JSON.parse(text) as Message;
+    const command = WORKER_COMMANDS.find((known) => known === message.command);
+    if (message.host === host && command) onCommand(command);
+  });
+  return { close: () => subscriber.disconnect() };
+}
+
+const channel = (prefix: string) => `${prefix}commands`;

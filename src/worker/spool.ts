@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { constants, mkdirSync } from 'node:fs';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Log } from '../platform/log.ts';
+import type { RunOutcome } from '../store/recordOutcome.ts';
+import { identify, isSame, type ProcessIdentity } from './orphan.ts';
+
+/**
+ * Outcomes that the database could not take yet, on disk: a file each, written whole (a draft, synced, renamed). They
+ * survive this process; whoever finds those of a dead one records them, and the fencing token decides whether they count.
+ */
+export interface Spool {
+  /** False where it could not be written, because the disk is full, say: the outcome is in memory only. */
+  keep(outcome: RunOutcome): Promise<boolean>;
+  /** It has been recorded, or refused. Without effect where it was not kept. */
+  forget(outcome: SpoolKey): Promise<void>;
+  /** What processes that are gone have left. */
+  findLeft(): Promise<RunOutcome[]>;
+}
+
+export type SpoolKey = Pick<RunOutcome, 'runId' | 'leaseToken'>;
+
+interface SpoolFile {
+  owner: ProcessIdentity;
+  outcome: RunOutcome;
+}
+
+const SUFFIX = '.outcome.json';
+
+/** @throws where the directory cannot be made or written: a worker without one would lose outcomes in silence */
+export function createSpool(directory: string, log: Log): Spool {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const owner = identify(process.pid);
+  const pathOf = ({ runId, leaseToken }: SpoolKey) => join(directory, `${runId}-${leaseToken}${SUFFIX}`);
+
+  const read = async (name: string): Promise<SpoolFile | null> => {
+    const path = join(directory, name);
+    try {
+      return parse(await readFile(path, 'utf8'));
+    } catch (error) {
+      // Recorded by another process meanwhile, or damaged: put aside, so that a person can look.
+      log.error({ err: error, path }, 'A kept outcome cannot be read');
+      await rename(path, `${path}.unreadable`).catch(() => {});
+      return null;
+    }
+  };
+
+  return {
+    async keep(outcome) {
+      const draft = join(directory, `${randomUUID()}.draft`);
+      try {
+        await writeSynced(draft, JSON.stringify({ owner, outcome } satisfies SpoolFile));
+        await rename(draft, pathOf(outcome));
+        await syncDirectory(directory);
+        return true;
+      } catch (error) {
+        log.error({ err: error, runId: outcome.runId, directory }, 'The outcome cannot be kept on disk');
+        await rm(draft, { force: true }).catch(() => {});
+        return false;
+      }
+    },
+    async forget(key) {
+      await rm(pathOf(key), { force: true }).catch((error: unknown) =>
+        log.error({ err: error, path: pathOf(key) }, 'A recorded outcome cannot be removed'),
+      );
+    },
+    async findLeft() {
+      const names = (await readdir(directory)).filter((name) => name.endsWith(SUFFIX));
+      const left: RunOutcome[] = [];
+      for (const name of names) {
+        const file = await read(name);
+        if (file && !isSame(file.owner)) left.push(file.outcome);
+      }
+      return left;
+    },
+  };
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A rename is on disk once its directory is (fsync(2)). */
+async function syncDirectory(directory: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(directory, constants.O_RDONLY);
+    await handle.sync();
+  } finally {
+    await handle?.close();
+  }
+}
+
+const date = (value: Date | null) => (value === null ? null : new Date(value));
+
+function parse(text: string): SpoolFile {
+  const { owner, outcome } = JSON.parse(text) as SpoolFile;
+  const [startedAt, finishedAt] = [date(outcome.startedAt), date(outcome.finishedAt)];
+  if (!startedAt || !finishedAt || Number.isNaN(startedAt.getTime() + finishedAt.getTime()))
+    throw new Error('No dates');
+  return { owner, outcome: { ...outcome, startedAt, finishedAt, scheduledFor: date(outcome.scheduledFor) } };
+}
