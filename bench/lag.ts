@@ -1,77 +1,127 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startApi } from '../test/support/api.ts';
-import { startProcess, until } from '../test/support/processes.ts';
-import { numberOption, printHead, printLine, remove, withEnvironment } from './support.ts';
+import type { TestEnvironment } from '../test/support/environment.ts';
+import { until } from '../test/support/processes.ts';
+import { runLoops } from './bareLoops.ts';
+import { type Client, signIn } from './client.ts';
+import { withServers } from './environment.ts';
+import { type Figure, median, type Options, percentile, type Scenario } from './scenario.ts';
 
 /*
- * How late commands start: `node bench/lag.ts [--minutes 5] [--runs 200] [--mariadb]`.
- * One API and one worker with their default settings, over throw-away servers on the same machine. Starts are the
- * recorded ones; for run_now, the time at which the command itself writes the clock to a file (which includes bash and
- * date), against the moment before the HTTP request.
+ * How late commands start, by their own clock: the first thing that each does is to print it, so what bash needs to get
+ * there is counted. One API and one worker with default settings. Options: --minutes 4 --runs 200
  */
-const minutes = numberOption('minutes', 5);
-const runs = numberOption('runs', 200);
+export const lag: Scenario = {
+  about: 'how late commands start: one, 100 and 1,000 at an instant, and by run_now (five minutes)',
+  measure: (options) =>
+    withServers(options, async (servers) => {
+      const env = await servers.createDatabase();
+      await servers.start(env, 'worker');
+      const api = await servers.start(env, 'api');
+      const client = await signIn(api.url);
+      const byHand = await measureRunNow(env, client, options);
+      return [...(await measureSchedules(env, options)), ...byHand];
+    }),
+};
 
-await withEnvironment(async (env) => {
-  const worker = startProcess('worker', env.env);
-  await worker.line((line) => line['msg'] === 'The worker is ready');
-  const api = await startApi(env);
-  const admin = await api.signIn('admin');
-  const create = async (name: string, cron: string, command: string): Promise<number> =>
-    (await admin('POST', '/job_api', { name, cron, command })).body.object.id;
+/** bash's own clock: no further process. */
+const COMMAND = 'echo $EPOCHREALTIME';
+const ADMIN = 2;
+/** Each at seconds of its own within the minute, so that they do not wait for each other. */
+const GROUPS = [
+  { jobs: 1, seconds: ['0', '5', '10', '15'] },
+  { jobs: 100, seconds: ['20'] },
+  { jobs: 1000, seconds: ['30'] },
+];
+/** When the 1,000 are long done. */
+const BARE_AT_SECOND = 45;
 
-  const minutely = await create('each minute', '* * * * *', 'true');
-  const everyTwo = await create('every two seconds', '*/2 * * * * *', 'true');
-  console.log(`Waiting ${minutes} minutes for a job each minute and one every two seconds …`);
-  await delay(minutes * 60_000 + 5000);
-  for (const id of [minutely, everyTwo]) await admin('PUT', `/job_api/${id}`, { enabled: false });
-  await delay(500);
+async function measureSchedules(env: TestEnvironment, options: Options): Promise<Figure[]> {
+  const minutes = options.number('minutes', 4, 1);
+  const first = await schedule(env);
+  const bare: number[] = [];
+  for (let minute = 0; minute < minutes; minute++) {
+    options.say(`minute ${minute + 1} of ${minutes} …`);
+    await delay(first + minute * 60_000 + BARE_AT_SECOND * 1000 - Date.now());
+    bare.push(1000 / (await runLoops({ how: 'execa', processes: 2, commands: 1000, concurrency: 10 })));
+  }
+  await env.query('UPDATE jobs SET enabled = 0');
+  return (
+    await Promise.all(GROUPS.map(({ jobs }) => figuresOf(env, { jobs, minutes, bareSeconds: median(bare) })))
+  ).flat();
+}
 
-  const lags = async (id: number) => {
-    const rows = await env.query<{ ms: number }>(
-      'SELECT TIMESTAMPDIFF(MICROSECOND, scheduled_for, started_at) / 1000 AS ms FROM job_runs WHERE job_id = ?',
+/** Returns when the first minute begins. */
+async function schedule({ query }: TestEnvironment): Promise<number> {
+  const first = Math.ceil((Date.now() + 5000) / 60_000) * 60_000;
+  const rows = GROUPS.flatMap(({ jobs, seconds }) =>
+    seconds.flatMap((second) =>
+      Array.from({ length: jobs }, (_, n) => {
+        const name = `${jobs} at ${second}: ${n}`;
+        const nextRun = new Date(first + Number(second) * 1000);
+        return [ADMIN, name, name, COMMAND, `${second} * * * * *`, 'UTC', nextRun, nextRun, 'due'];
+      }),
+    ),
+  );
+  const columns = 'user_id, name, name_key, command, cron, timezone, next_run, due_at, state';
+  await query(`INSERT INTO jobs (${columns}) VALUES ?`, [rows]);
+  return first;
+}
+
+interface Group {
+  jobs: number;
+  minutes: number;
+  bareSeconds: number;
+}
+
+async function figuresOf({ query }: TestEnvironment, { jobs, minutes, bareSeconds }: Group): Promise<Figure[]> {
+  const rows = await query<{ at: Date; ms: number }>(
+    `SELECT scheduled_for AS at, stdout * 1000 - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', scheduled_for) / 1000 AS ms
+     FROM job_runs JOIN run_outputs ON run_outputs.run_id = job_runs.id JOIN jobs ON jobs.id = job_runs.job_id
+     WHERE jobs.name LIKE ?`,
+    [`${jobs} at %`],
+  );
+  const expected = jobs * minutes * (GROUPS.find((group) => group.jobs === jobs)?.seconds.length ?? 0);
+  if (rows.length !== expected) throw new Error(`${expected} occurrences and ${rows.length} runs`);
+  const what = jobs === 1 ? 'lag, one job' : `lag, ${jobs} jobs at once`;
+  const lags = rows.map((row) => Number(row.ms));
+  const figures = spread(what, lags, jobs === 1 ? { p99: 20 } : {});
+  if (jobs < 1000) return figures;
+  const lasts = Object.values(Object.groupBy(rows, (row) => row.at.toISOString())).map((group) =>
+    Math.max(...(group ?? []).map((row) => Number(row.ms))),
+  );
+  const last = { what: `${what}: the last has started after`, unit: 's', value: median(lasts) / 1000 };
+  return [...figures, { ...last, baseline: { what: 'execa, 2 processes', value: bareSeconds }, goal: { atMost: 1.3 } }];
+}
+
+async function measureRunNow(env: TestEnvironment, client: Client, options: Options): Promise<Figure[]> {
+  const runs = options.number('runs', 200, 20);
+  const job = await client('POST', '/job_api', { name: 'by hand', cron: '0 0 1 1 *', command: COMMAND });
+  const { id } = job.object;
+  const runOnce = async () => {
+    const askedAtMs = Date.now();
+    await client('POST', `/job_api/${id}/run_now`);
+    await until(
+      async () => (await env.query("SELECT id FROM jobs WHERE id = ? AND state = 'idle'", [id])).length === 1,
+      'the end of its run',
+    );
+    const [row] = await env.query<{ ms: number }>(
+      `SELECT stdout * 1000 AS ms FROM job_runs JOIN run_outputs ON run_id = id WHERE job_id = ? ORDER BY id DESC LIMIT 1`,
       [id],
     );
-    return rows.map((row) => Number(row.ms));
+    return Number(row?.ms) - askedAtMs;
   };
-  const [beat] = await env.query(
-    `SELECT COUNT(*) AS runs, COUNT(DISTINCT scheduled_for) AS seconds,
-            TIMESTAMPDIFF(SECOND, MIN(scheduled_for), MAX(scheduled_for)) / 2 + 1 AS expected
-     FROM job_runs WHERE job_id = ?`,
-    [everyTwo],
-  );
-  const [misfires] = await env.query('SELECT COALESCE(SUM(occurrence_count), 0) AS n FROM misfires');
+  for (let warmUp = 0; warmUp < 10; warmUp++) await runOnce();
+  const found: number[] = [];
+  for (let run = 0; run < runs; run++) found.push(await runOnce());
+  return spread('run_now, request to start', found, { p50: 10, p99: 30 });
+}
 
-  printHead();
-  printLine('start after the occurrence, one job each minute', await lags(minutely));
-  printLine('start after the occurrence, every two seconds', await lags(everyTwo));
-  printLine('run_now: request to process start', await measureRunNow());
-  console.log(
-    `\nevery two seconds: ${beat?.['runs']} runs of ${Number(beat?.['expected'])} occurrences, ` +
-      `${Number(beat?.['runs']) - Number(beat?.['seconds'])} doubled; misfires in all: ${misfires?.['n']}`,
-  );
-  await Promise.all([api.process.end('SIGTERM'), worker.end('SIGTERM')]);
-
-  async function measureRunNow(): Promise<number[]> {
-    const folder = mkdtempSync(join(tmpdir(), 'bjr-bench-'));
-    const file = join(folder, 'started');
-    const id = await create('by hand', '0 0 1 1 *', `date +%s%N > ${file}`);
-    const found: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      writeFileSync(file, '');
-      const askedAt = Date.now();
-      await admin('POST', `/job_api/${id}/run_now`);
-      await until(() => readFileSync(file, 'utf8').endsWith('\n'), 'the command to start');
-      found.push(Number(readFileSync(file, 'utf8')) / 1e6 - askedAt);
-      await until(
-        async () => (await env.query("SELECT id FROM jobs WHERE id = ? AND state <> 'leased'", [id])).length === 1,
-        'its end',
-      );
-    }
-    remove(folder);
-    return found;
-  }
-});
+function spread(what: string, ms: number[], goals: { p50?: number; p99?: number }): Figure[] {
+  const line = (name: string, share: number, atMost?: number): Figure => ({
+    what: `${what}: ${name} of ${ms.length}`,
+    unit: 'ms',
+    value: percentile(ms, share),
+    ...(atMost !== undefined && { goal: { atMost } }),
+  });
+  return [line('p50', 0.5, goals.p50), line('p99', 0.99, goals.p99), line('max', 1)];
+}

@@ -1,13 +1,39 @@
-import { startApi } from '../test/support/api.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
-import { numberOption, percentile, withEnvironment } from './support.ts';
+import { signIn } from './client.ts';
+import { withServers } from './environment.ts';
+import { type Figure, median, type Scenario } from './scenario.ts';
 
 /*
  * What a page of jobs costs where a user has many: the route over HTTP against a bare indexed query of the same 25 rows, in
- * turns. `node bench/list.ts [--jobs 100000] [--rounds 40] [--mariadb]`
+ * turns. Options: --jobs 100000 --requests 40
  */
-const jobs = numberOption('jobs', 100_000);
-const rounds = numberOption('rounds', 40);
+export const list: Scenario = {
+  about: 'a page of 100,000 jobs over HTTP against a bare indexed query of the same rows',
+  measure: (options) =>
+    withServers(options, async (servers) => {
+      const jobs = options.number('jobs', 100_000, 5000);
+      const requests = options.number('requests', 40, 5);
+      const env = await servers.createDatabase();
+      options.say(`filling a database with ${jobs.toLocaleString('en')} jobs of one user …`);
+      await fill(env, jobs);
+      const get = await signIn((await servers.start(env, 'api')).url);
+      const figures: Figure[] = [];
+      for (const { what, path, offset, where } of PAGES) {
+        const sql = `SELECT * FROM jobs FORCE INDEX (jobs_list) WHERE user_id = ? ${where} ORDER BY next_run, id LIMIT 25 OFFSET ?`;
+        const bare: number[] = [];
+        const route: number[] = [];
+        for (let request = 0; request < requests; request++) {
+          bare.push(await timed(() => env.query(sql, [ADMIN, offset])));
+          route.push(await timed(() => get('GET', path)));
+        }
+        figures.push({ what, unit: 'ms', value: median(route), baseline: { what: 'query', value: median(bare) } });
+      }
+      const folders: number[] = [];
+      for (let request = 0; request < requests; request++) folders.push(await timed(() => get('GET', '/folder_api')));
+      return [...figures, { what: 'five folders with their counts', unit: 'ms', value: median(folders) }];
+    }),
+};
+
 const ADMIN = 2;
 
 const PAGES = [
@@ -34,7 +60,7 @@ const PAGES = [
   },
 ];
 
-async function fill({ query }: TestEnvironment): Promise<void> {
+async function fill({ query }: TestEnvironment, jobs: number): Promise<void> {
   const batch = 5000;
   for (let from = 0; from < jobs; from += batch) {
     const rows = Array.from({ length: Math.min(batch, jobs - from) }, (_, index) => {
@@ -55,47 +81,8 @@ async function fill({ query }: TestEnvironment): Promise<void> {
   await query('ANALYZE TABLE jobs');
 }
 
-await withEnvironment(async (env) => {
-  console.log(`filling a database with ${jobs.toLocaleString()} jobs of one user …`);
-  await fill(env);
-  const api = await startApi(env);
-  const signIn = { body: { username: 'admin', password: 'password1234' } };
-  const { body } = await api.call('POST', '/authenticate', signIn);
-  const headers = { authorization: String(body.auth_token) };
-  // The tests' own call checks each answer against the description, which costs more than the answer.
-  const get = (path: string) => fetch(api.url + path, { headers }).then((response) => response.text());
-  console.log(
-    `\n${'milliseconds, median'.padEnd(40)} ${'query'.padStart(8)} ${'route'.padStart(8)} ${'ratio'.padStart(6)}`,
-  );
-  for (const { what, path, offset, where } of PAGES) {
-    const bare: number[] = [];
-    const route: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      bare.push(
-        await timed(() =>
-          env.query(
-            `SELECT * FROM jobs FORCE INDEX (jobs_list) WHERE user_id = ? ${where} ORDER BY next_run, id LIMIT 25 OFFSET ?`,
-            [ADMIN, offset],
-          ),
-        ),
-      );
-      route.push(await timed(() => get(path)));
-    }
-    print(what, percentile(bare, 0.5), percentile(route, 0.5));
-  }
-  const folders: number[] = [];
-  for (let round = 0; round < rounds; round++) folders.push(await timed(() => get('/folder_api')));
-  console.log(`five folders with their counts: ${percentile(folders, 0.5).toFixed(1)} ms`);
-  await api.process.end('SIGTERM');
-});
-
 async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await work();
   return performance.now() - began;
-}
-
-function print(what: string, bare: number, route: number): void {
-  const figures = [bare, route].map((ms) => ms.toFixed(1).padStart(8));
-  console.log(`${what.padEnd(40)} ${figures.join(' ')} ${(route / bare).toFixed(2).padStart(6)}`);
 }

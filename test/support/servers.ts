@@ -15,9 +15,13 @@ export interface ThrowawayServers {
   stop(): Promise<void>;
 }
 
-/** A database server and a Redis in a folder of their own, in memory where the machine has a place for that. */
-export async function startThrowawayServers(kind: DatabaseKind): Promise<ThrowawayServers> {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'bjr-test-'));
+/**
+ * A database server and a Redis in a folder of their own, in memory where the machine has a place for that. For measurements
+ * `isDurable`: on disk, and commits survive a crash as they do by default.
+ */
+export async function startThrowawayServers(kind: DatabaseKind, { isDurable = false } = {}): Promise<ThrowawayServers> {
+  const parent = existsSync('/dev/shm') && !isDurable ? '/dev/shm' : tmpdir();
+  const folder = mkdtempSync(join(parent, 'bjr-test-'));
   const common = { toolsDir: TOOLS, path: process.env['PATH'] ?? '', onProgress };
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -26,7 +30,7 @@ export async function startThrowawayServers(kind: DatabaseKind): Promise<Throwaw
   };
   try {
     const directory = join(folder, 'database');
-    const database = await startDatabase({ ...common, kinds: [kind], directory, isThrowaway: true });
+    const database = await startDatabase({ ...common, kinds: [kind], directory, isThrowaway: !isDurable });
     stops.push(database.stop);
     const redis = await startRedis({ ...common, directory: join(folder, 'redis') });
     stops.push(redis.stop);

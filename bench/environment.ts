@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findFreePort } from '../src/embedded/port.ts';
+import { seedFirstStart } from '../src/services/seed.ts';
+import { createEnvironment, type TestEnvironment } from '../test/support/environment.ts';
+import { startThrowawayServers } from '../test/support/servers.ts';
+import type { Options } from './scenario.ts';
+
+/** Servers of a measurement's own, with the durability that they have by default. */
+export interface BenchServers {
+  /** A new database with the users of the first start and no enabled job, and its settings. */
+  createDatabase(): Promise<TestEnvironment>;
+  /** A command of the program; resolves once it is ready. Its log goes to a file, as it would in production. */
+  start(env: TestEnvironment, command: 'api' | 'worker', settings?: Record<string, string>): Promise<Program>;
+}
+
+export interface Program {
+  pid: number;
+  /** Of an API. */
+  url: string;
+  /** From the start of the process until it was ready. */
+  startMs: number;
+  stop(): Promise<void>;
+}
+
+export async function withServers<T>(options: Options, work: (servers: BenchServers) => Promise<T>): Promise<T> {
+  options.say(`starting ${options.databaseKind} and Redis …`);
+  const servers = await startThrowawayServers(options.databaseKind, { isDurable: true });
+  const folder = mkdtempSync(join(tmpdir(), 'bjr-bench-'));
+  Object.assign(process.env, servers.env);
+  const environments: TestEnvironment[] = [];
+  const programs = new Set<Program>();
+  try {
+    return await work({
+      async createDatabase() {
+        const env = await createEnvironment({ LOG_LEVEL: 'info', STATE_DIRECTORY: join(folder, 'state') });
+        environments.push(env);
+        await seedFirstStart(env.db, env.config.seed);
+        await env.query("UPDATE jobs SET enabled = 0, state = 'idle', due_at = NULL");
+        return env;
+      },
+      async start(env, command, settings = {}) {
+        const log = join(folder, `${command}-${programs.size}.log`);
+        const program = await startProgram(command, { ...env.env, ...settings }, log);
+        programs.add(program);
+        return program;
+      },
+    });
+  } finally {
+    await Promise.all([...programs].map((program) => program.stop()));
+    await Promise.all(environments.map((env) => env.close()));
+    await servers.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+
+async function startProgram(command: string, env: Record<string, string>, log: string): Promise<Program> {
+  const port = await findFreePort();
+  const beganMs = performance.now();
+  const output = openSync(log, 'w');
+  const child: ChildProcess = spawn(process.execPath, [MAIN, command], {
+    env: { ...env, PORT: String(port) },
+    stdio: ['ignore', output, output],
+  });
+  closeSync(output);
+  while (!/"msg":"The (?:worker|API) is ready/.test(readFileSync(log, 'utf8'))) {
+    if (child.exitCode !== null) throw new Error(`${command} ended at once:\n${readFileSync(log, 'utf8')}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return {
+    pid: child.pid ?? 0,
+    url: `http://127.0.0.1:${port}`,
+    startMs: performance.now() - beganMs,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    },
+  };
+}

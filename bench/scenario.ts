@@ -1,0 +1,87 @@
+/** A measurement: `npm run bench -- NAME`. It starts what it needs and returns what it found. */
+export interface Scenario {
+  /** One line for `npm run bench -- --help`. */
+  about: string;
+  measure(options: Options): Promise<Figure[]>;
+}
+
+/** A line of the table. */
+export interface Figure {
+  what: string;
+  unit: string;
+  value: number;
+  /** Measured in the same run, in turns with the value. */
+  baseline?: { what: string; value: number };
+  /** Of the ratio to the baseline, where there is one, or else of the value. */
+  goal?: { atLeast: number } | { atMost: number };
+}
+
+export interface Options {
+  databaseKind: 'mysql' | 'mariadb';
+  /** Rounds of what is measured in turns: the machine's speed changes, the ratio of medians hardly. */
+  rounds: number;
+  /** To see that it works: few rounds, small numbers; its figures say little. */
+  isQuick: boolean;
+  /** `--name 5`, or the fallback; `quick` is the fallback of `--quick`. */
+  number(name: string, fallback: number, quick?: number): number;
+  /** Progress, on standard error. */
+  say(line: string): void;
+}
+
+const ROUNDS = 5;
+
+export function readOptions(argv: string[]): Options {
+  const given = (name: string) =>
+    argv.includes(`--${name}`) ? Number(argv[argv.indexOf(`--${name}`) + 1]) : undefined;
+  const isQuick = argv.includes('--quick');
+  const number: Options['number'] = (name, fallback, quick = fallback) => {
+    const value = given(name) ?? (isQuick ? quick : fallback);
+    if (!Number.isFinite(value)) throw new Error(`--${name} needs a number`);
+    return value;
+  };
+  return {
+    databaseKind: argv.includes('--mariadb') ? 'mariadb' : 'mysql',
+    rounds: number('rounds', ROUNDS, 1),
+    isQuick,
+    number,
+    say: (line) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`),
+  };
+}
+
+/** Measures each of several things once a round, one after the other, and returns the medians. */
+export async function alternate<Name extends string>(
+  { rounds, say }: Options,
+  work: Record<Name, () => Promise<number>>,
+): Promise<Record<Name, number>> {
+  const names = Object.keys(work) as Name[];
+  const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  for (let round = 1; round <= rounds; round++) {
+    for (const name of names) found[name].push(await work[name]());
+    say(`round ${round}: ${names.map((name) => `${name} ${format(found[name].at(-1) ?? Number.NaN)}`).join(', ')}`);
+  }
+  return Object.fromEntries(names.map((name) => [name, median(found[name])])) as Record<Name, number>;
+}
+
+export const median = (values: number[]) => percentile(values, 0.5);
+
+export function percentile(values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.min(sorted.length, Math.ceil(share * sorted.length)) - 1)] ?? Number.NaN;
+}
+
+/** Three digits that count. */
+export function format(value: number): string {
+  if (value === 0) return '0';
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(digits, 4));
+}
+
+export const ratioOf = ({ value, baseline }: Figure) => (baseline ? value / baseline.value : null);
+
+/** Null where there is no goal. */
+export function isMet(figure: Figure): boolean | null {
+  const { goal } = figure;
+  if (!goal) return null;
+  const judged = ratioOf(figure) ?? figure.value;
+  return 'atLeast' in goal ? judged >= goal.atLeast : judged <= goal.atMost;
+}
