@@ -25,6 +25,8 @@ export interface DatabaseOptions extends FindOptions {
   directory: string;
   /** For tests: commits need not survive a crash of the machine. */
   isThrowaway: boolean;
+  /** Further ones for the server; a container gets none. */
+  args?: string[];
 }
 
 const USERNAME = 'bjr';
@@ -41,7 +43,7 @@ export async function startDatabase(options: DatabaseOptions): Promise<PrivateDa
   const port = await keepPort(join(directory, 'port'));
   const password = keepPassword(join(directory, 'password'));
   const { stop } = server
-    ? await startNative({ ...server, directory, port, password, isThrowaway: options.isThrowaway })
+    ? await startNative({ ...options, ...server, port, password })
     : await startInDocker({ kind, port, password, isThrowaway: options.isThrowaway });
   return { kind, host: '127.0.0.1', port, username: server ? USERNAME : 'root', password, stop };
 }
@@ -88,14 +90,13 @@ function keepPassword(file: string): string {
   return readFileSync(file, 'utf8');
 }
 
-interface NativeStart extends Server {
-  directory: string;
+interface NativeStart extends Server, Pick<DatabaseOptions, 'directory' | 'isThrowaway' | 'args'> {
   port: number;
   password: string;
-  isThrowaway: boolean;
 }
 
-async function startNative({ kind, program, directory, port, password, isThrowaway }: NativeStart) {
+async function startNative(options: NativeStart) {
+  const { kind, program, directory, port, password, isThrowaway } = options;
   const data = join(directory, 'data');
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : [];
   const own = isOwn(program) ? [] : ['--no-defaults'];
@@ -116,6 +117,7 @@ async function startNative({ kind, program, directory, port, password, isThrowaw
     '--max-connections=500',
     ...(kind === 'mysql' ? ['--mysqlx=OFF', '--secure-file-priv='] : []),
     ...(isThrowaway ? ['--innodb-flush-log-at-trx-commit=0', '--skip-log-bin'] : []),
+    ...(options.args ?? []),
   ];
   const server = await startServer({ name: 'database', program, args, port, directory });
   return {
@@ -173,7 +175,7 @@ function runToEnd(program: string, args: string[], input = ''): void {
     throw new Error(`${program} could not make its data directory:\n${error?.message ?? stderr.slice(-2000)}`);
 }
 
-function startInDocker({ kind, port, password, isThrowaway }: Omit<NativeStart, 'program' | 'directory'>) {
+function startInDocker({ kind, port, password, isThrowaway }: Omit<NativeStart, 'program' | 'directory' | 'args'>) {
   const name = kind === 'mysql' ? 'MYSQL_ROOT_PASSWORD' : 'MARIADB_ROOT_PASSWORD';
   return startContainer({ kind, port, env: { [name]: password }, volume: isThrowaway ? null : `bjr-${kind}-data` });
 }

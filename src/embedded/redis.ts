@@ -12,7 +12,7 @@ export interface PrivateRedis {
 }
 
 /** A private Redis (or Valkey) on the loopback address. What it holds may be lost, so nothing is written to disk. */
-export async function startRedis(options: FindOptions & { directory: string }): Promise<PrivateRedis> {
+export async function startRedis(options: FindOptions & { directory: string; args?: string[] }): Promise<PrivateRedis> {
   const { directory } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const program = await provideProgram('redis', options);
@@ -20,6 +20,7 @@ export async function startRedis(options: FindOptions & { directory: string }): 
   await stopOrphan('redis', directory);
   const port = await keepPort(join(directory, 'port'));
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory];
+  args.push(...(options.args ?? []));
   const { stop } = program
     ? await startServer({ name: 'redis', program, args, port, directory })
     : await startContainer({ kind: 'redis', port, env: {}, volume: null });

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { availableParallelism, homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -15,6 +17,24 @@ const limit = (min: number, max: number) =>
   integer(0, max)
     .refine((value) => value === 0 || value >= min, `must be 0 (no limit) or at least ${min}`)
     .default(0);
+
+const flag = z
+  .enum(['on', 'off', 'true', 'false'])
+  .default('off')
+  .transform((value) => value === 'on' || value === 'true');
+/** A file of certificates (PEM), read at once: a wrong path stops the start. */
+const certificates = z
+  .string()
+  .transform((path, context) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      context.addIssue(`cannot be read: ${error instanceof Error ? error.message : error}`);
+      return z.NEVER;
+    }
+  })
+  .refine((text) => text.includes('-----BEGIN CERTIFICATE-----'), 'holds no certificate (PEM)')
+  .optional();
 
 const environment = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
@@ -42,8 +62,14 @@ const environment = z.object({
   BJR_DATABASE_USERNAME: z.string().default('root'),
   BJR_DATABASE_PASSWORD: z.string().default(''),
   BJR_DATABASE_POOL: integer(2, 1000).default(10),
+  BJR_DATABASE_TLS: flag,
+  BJR_DATABASE_TLS_CA: certificates,
   REDIS_HOST: z.string().default('127.0.0.1'),
   REDIS_PORT: port.default(6379),
+  REDIS_USERNAME: z.string().optional(),
+  REDIS_PASSWORD: z.string().optional(),
+  REDIS_TLS: flag,
+  REDIS_TLS_CA: certificates,
   REDIS_DB: integer(0, 1_000_000).optional(),
   REDIS_SIDEKIQ_DB: integer(0, 1_000_000).optional(),
   WORKER_CONCURRENCY: integer(1, 1000).default(10),
@@ -119,10 +145,17 @@ function describe(issue: z.core.$ZodIssue): string {
 }
 
 function contradictions(given: Record<string, string | undefined>): string[] {
-  const isTwice = given['JOB_USER'] && given['JOB_UID_BASE'];
-  return isTwice
-    ? ["JOB_USER, JOB_UID_BASE: one user for all commands, or one for each of BJR's users: set one only"]
-    : [];
+  const problems: string[] = [];
+  const isOn = (name: string) => ['on', 'true'].includes(given[name] ?? '');
+  if (given['JOB_USER'] && given['JOB_UID_BASE'])
+    problems.push("JOB_USER, JOB_UID_BASE: one user for all commands, or one for each of BJR's users: set one only");
+  for (const name of ['BJR_DATABASE_TLS', 'REDIS_TLS'])
+    if (given[`${name}_CA`] && !isOn(name)) problems.push(`${name}_CA: is of no use without ${name}=on`);
+  // mysql2 does not compare a certificate with an address.
+  if (isOn('BJR_DATABASE_TLS') && isIP(given['BJR_DATABASE_HOST'] ?? '127.0.0.1') !== 0)
+    problems.push('BJR_DATABASE_TLS: needs a BJR_DATABASE_HOST that is a name, as the certificate has it');
+  if (given['REDIS_USERNAME'] && !given['REDIS_PASSWORD']) problems.push('REDIS_USERNAME: needs a REDIS_PASSWORD');
+  return problems;
 }
 
 function unsafeForProduction(given: Record<string, string | undefined>): string[] {
@@ -140,6 +173,9 @@ function unsafeForProduction(given: Record<string, string | undefined>): string[
   }
   return problems;
 }
+
+/** Null: in clear. Without certificates of its own, authorities that Node knows count. */
+const tlsOf = (isOn: boolean, ca: string | undefined) => (isOn ? { ca: ca ?? null } : null);
 
 function shape(env: Environment) {
   const isProduction = env.NODE_ENV === 'production';
@@ -173,11 +209,15 @@ function shape(env: Environment) {
       username: env.BJR_DATABASE_USERNAME,
       password: env.BJR_DATABASE_PASSWORD,
       connectionsMax: env.BJR_DATABASE_POOL,
+      tls: tlsOf(env.BJR_DATABASE_TLS, env.BJR_DATABASE_TLS_CA),
     },
     redis: {
       host: env.REDIS_HOST,
       port: env.REDIS_PORT,
       db: env.REDIS_DB ?? env.REDIS_SIDEKIQ_DB ?? 0,
+      username: env.REDIS_USERNAME ?? null,
+      password: env.REDIS_PASSWORD ?? null,
+      tls: tlsOf(env.REDIS_TLS, env.REDIS_TLS_CA),
       /** Several installations may share one Redis. */
       prefix: `bjr:${database}:`,
     },

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
 import type { RedisConfig } from '../platform/config.ts';
 import type { Log } from '../platform/log.ts';
@@ -13,6 +14,9 @@ export function connectRedis(config: RedisConfig, log: Log): Redis {
     host: config.host,
     port: config.port,
     db: config.db,
+    ...(config.username !== null && { username: config.username }),
+    ...(config.password !== null && { password: config.password }),
+    ...(config.tls && { tls: tlsOptions(config.host, config.tls.ca) }),
     connectTimeout: 2000,
     commandTimeout: 1000,
     maxRetriesPerRequest: 0,
@@ -29,6 +33,11 @@ export function connectRedis(config: RedisConfig, log: Log): Redis {
     isAway = false;
   });
   return redis;
+}
+
+/** The certificate must be the host's; Node refuses one that is not. A name is told to the server too, which may have several. */
+function tlsOptions(host: string, ca: string | null) {
+  return { ...(ca !== null && { ca }), ...(isIP(host) === 0 && { servername: host }) };
 }
 
 /** Resolves once the client is ready, or after the time given: true if it is. */

@@ -70,16 +70,19 @@ function giveUpSilent(connection: object): void {
   socket.setTimeout(SILENCE_MAX_MS, () => socket.destroy(error));
 }
 
+/** How to reach the server, whatever is done there. */
+export function serverOptions({ host, port, username: user, password, tls }: DatabaseConfig): mysql.ConnectionOptions {
+  // A certificate that is not the host's is refused before the password is sent; so is a server without TLS.
+  const ssl = tls && { verifyIdentity: true, ...(tls.ca !== null && { ca: tls.ca }) };
+  return { host, port, user, password, connectTimeout: 5000, ...(ssl && { ssl }) };
+}
+
 function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {
   return {
-    host: config.host,
-    port: config.port,
-    user: config.username,
-    password: config.password,
+    ...serverOptions(config),
     database: config.name,
     charset: 'utf8mb4',
     timezone: 'Z',
-    connectTimeout: 5000,
     supportBigNumbers: true,
   };
 }

@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/mysql2';
 import { migrate } from 'drizzle-orm/mysql2/migrator';
 import mysql from 'mysql2/promise';
 import type { DatabaseConfig } from '../platform/config.ts';
-import { errorCode } from './database.ts';
+import { errorCode, serverOptions } from './database.ts';
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
 /** A migration of a large table may take this long while other nodes wait for it. */
@@ -14,8 +14,8 @@ const LOCK_SECONDS = 600;
  * for each other on a named lock, which the server drops with the connection if its holder dies.
  */
 export async function migrateDatabase(config: DatabaseConfig): Promise<void> {
-  const { name, host, port, username: user, password } = config;
-  const connection = await mysql.createConnection({ host, port, user, password, connectTimeout: 5000 });
+  const { name } = config;
+  const connection = await mysql.createConnection(serverOptions(config));
   try {
     await useDatabase(connection, name);
     await withLock(connection, `bjr-migrate:${name}`.slice(0, 64), () =>

@@ -45,4 +45,19 @@ describe('settings', () => {
       problemsOf({ NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32), INITIAL_ADMIN_PASSWORD: 'password1234' }),
     ).toHaveLength(1);
   });
+
+  test('of encryption need a certificate that can be read, a name to compare it with, and each other', () => {
+    expect(problemsOf({ REDIS_TLS: 'true', REDIS_TLS_CA: '/nowhere/ca.pem' })).toEqual([
+      expect.stringMatching(/^REDIS_TLS_CA: cannot be read: ENOENT/),
+    ]);
+    expect(problemsOf({ REDIS_TLS: 'on', REDIS_TLS_CA: 'package.json' })).toEqual([
+      'REDIS_TLS_CA: holds no certificate (PEM)',
+    ]);
+    expect(problemsOf({ REDIS_TLS: 'yes' })).toEqual([expect.stringMatching(/^REDIS_TLS: /)]);
+    expect(problemsOf({ BJR_DATABASE_TLS: 'on' })).toEqual([expect.stringMatching(/^BJR_DATABASE_TLS: needs a .* name/)]);
+    expect(problemsOf({ BJR_DATABASE_TLS: 'on', BJR_DATABASE_HOST: 'db.example.com' })).toEqual([]);
+    expect(problemsOf({ REDIS_USERNAME: 'bjr' })).toEqual(['REDIS_USERNAME: needs a REDIS_PASSWORD']);
+    for (const name of ['BJR_DATABASE_TLS', 'REDIS_TLS'])
+      expect(problemsOf({ [`${name}_CA`]: '/etc/ssl/ca.pem' }).join()).toContain(`of no use without ${name}=on`);
+  });
 });

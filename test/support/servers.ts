@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DatabaseKind, startDatabase } from '../../src/embedded/database.ts';
+import { findProgram } from '../../src/embedded/programs.ts';
 import { startRedis } from '../../src/embedded/redis.ts';
+import { type Certificates, makeCertificates } from './certificates.ts';
 
 /** Servers fetched for `bin/dev` serve the tests too. */
-const TOOLS = fileURLToPath(new URL('../../.bjr/servers', import.meta.url));
+export const TOOLS = fileURLToPath(new URL('../../.bjr/servers', import.meta.url));
 const onProgress = (line: string) => console.log(line);
 
 export interface ThrowawayServers {
@@ -29,8 +31,14 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const directory = join(folder, 'database');
-    const database = await startDatabase({ ...common, kinds: [kind], directory, isThrowaway: !isDurable });
+    const certificates = makeCertificates(join(folder, 'certificates'));
+    const database = await startDatabase({
+      ...common,
+      kinds: [kind],
+      directory: join(folder, 'database'),
+      isThrowaway: !isDurable,
+      args: certificates ? Object.entries(certificates).map(([name, file]) => `--ssl-${name}=${file}`) : [],
+    });
     stops.push(database.stop);
     const redis = await startRedis({ ...common, directory: join(folder, 'redis') });
     stops.push(redis.stop);
@@ -41,6 +49,8 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
         BJR_TEST_DATABASE_USERNAME: database.username,
         BJR_TEST_DATABASE_PASSWORD: database.password,
         BJR_TEST_REDIS_PORT: String(redis.port),
+        // A container has none of them.
+        ...(certificates && findProgram(kind, common) && { BJR_TEST_CERTIFICATES: JSON.stringify(certificates) }),
       },
       stop,
     };
@@ -48,4 +58,10 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
     await stop();
     throw error;
   }
+}
+
+/** Those of the database's server; null where it has none. */
+export function certificatesOf(env: Record<string, string | undefined>): Certificates | null {
+  const given = env['BJR_TEST_CERTIFICATES'];
+  return given ? JSON.parse(given) : null;
 }
