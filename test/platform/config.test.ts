@@ -54,7 +54,9 @@ describe('settings', () => {
       'REDIS_TLS_CA: holds no certificate (PEM)',
     ]);
     expect(problemsOf({ REDIS_TLS: 'yes' })).toEqual([expect.stringMatching(/^REDIS_TLS: /)]);
-    expect(problemsOf({ BJR_DATABASE_TLS: 'on' })).toEqual([expect.stringMatching(/^BJR_DATABASE_TLS: needs a .* name/)]);
+    expect(problemsOf({ BJR_DATABASE_TLS: 'on' })).toEqual([
+      expect.stringMatching(/^BJR_DATABASE_TLS: needs a .* name/),
+    ]);
     expect(problemsOf({ BJR_DATABASE_TLS: 'on', BJR_DATABASE_HOST: 'db.example.com' })).toEqual([]);
     expect(problemsOf({ REDIS_USERNAME: 'bjr' })).toEqual(['REDIS_USERNAME: needs a REDIS_PASSWORD']);
     for (const name of ['BJR_DATABASE_TLS', 'REDIS_TLS'])
