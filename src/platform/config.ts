@@ -29,7 +29,7 @@ const certificates = z
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      context.addIssue(`cannot be read: ${error instanceof Error ? error.message : error}`);
+      context.addIssue(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
       return z.NEVER;
     }
   })
