@@ -11,8 +11,9 @@ const HELP = `BJR ${VERSION}: runs shell commands on a cron schedule, with a RES
   bjr migrate    creates or updates the database; on the first start its users too
   bjr dev        all of it, over a private MySQL and Redis (also: bin/dev)
   bjr openapi    prints the OpenAPI description; --check compares it with openapi.json
+  bjr settings   lists all settings; --check compares the list with docs/configuration.md, --write puts it there
 
-Settings come from the environment: docs/configuration.md lists them. --help, --version.`;
+Settings come from the environment. --help, --version.`;
 
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2),
@@ -26,6 +27,7 @@ async function main(command: string | undefined, rest: string[]): Promise<number
   if (values['version']) return say(VERSION);
   if (command === 'dev') return (await import('./commands/dev.ts')).runDev(rest, process.env);
   if (command === 'openapi') return (await import('./commands/openapi.ts')).runOpenApi(rest);
+  if (command === 'settings') return (await import('./commands/settings.ts')).runSettings(rest);
   if (values['help'] || command === undefined) return say(HELP);
   const config = loadConfig(process.env);
   const log = createLog(config.log);

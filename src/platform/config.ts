@@ -1,114 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { availableParallelism, homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { aboutSetting, DEFAULT_PASSWORD, type Environment, environment, type InProduction } from './settings.ts';
 
 /** The only reader of the environment: `main` passes process.env in, everything else takes the values it needs. */
-
-const DEFAULT_PASSWORD = 'password1234';
-const SECRET_LENGTH_MIN = 32;
-
-const integer = (min: number, max: number) =>
-  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
-const port = integer(1, 65_535);
-/** 0 counts as not set: no limit. */
-const limit = (min: number, max: number) =>
-  integer(0, max)
-    .refine((value) => value === 0 || value >= min, `must be 0 (no limit) or at least ${min}`)
-    .default(0);
-
-const flag = z
-  .enum(['on', 'off', 'true', 'false'])
-  .default('off')
-  .transform((value) => value === 'on' || value === 'true');
-/** A file of certificates (PEM), read at once: a wrong path stops the start. */
-const certificates = z
-  .string()
-  .transform((path, context) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      context.addIssue(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-      return z.NEVER;
-    }
-  })
-  .refine((text) => text.includes('-----BEGIN CERTIFICATE-----'), 'holds no certificate (PEM)')
-  .optional();
-
-const environment = z.object({
-  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
-  BIND_ADDRESS: z.string().optional(),
-  PORT: port.default(4000),
-  WEB_CONCURRENCY: integer(1, 64).default(1),
-  REQUEST_TIMEOUT_SECONDS: integer(1, 3600).default(30),
-  CORS_ORIGINS: z
-    .string()
-    .default('')
-    .transform((list) => list.split(',').flatMap((origin) => origin.trim() || []))
-    .refine((origins) => origins.every(isOrigin), 'must be origins with commas between: https://app.example.com'),
-  SECRET_KEY_BASE: z.string().default(''),
-  JWT_EXPIRY_SECONDS: integer(1, 31_536_000).default(3600),
-  LOGIN_ATTEMPTS_MAX: integer(1, 1_000_000).default(10),
-  TRUSTED_PROXIES: integer(0, 10).default(0),
-  INITIAL_ROOT_PASSWORD: z.string().optional(),
-  INITIAL_ADMIN_PASSWORD: z.string().optional(),
-  BJR_DATABASE: z
-    .string()
-    .regex(/^[A-Za-z0-9_$-]{1,64}$/, 'may hold letters, digits, _, $ and - (64 at most)')
-    .optional(),
-  BJR_DATABASE_HOST: z.string().default('127.0.0.1'),
-  BJR_DATABASE_PORT: port.default(3306),
-  BJR_DATABASE_USERNAME: z.string().default('root'),
-  BJR_DATABASE_PASSWORD: z.string().default(''),
-  BJR_DATABASE_POOL: integer(2, 1000).default(10),
-  BJR_DATABASE_TLS: flag,
-  BJR_DATABASE_TLS_CA: certificates,
-  REDIS_HOST: z.string().default('127.0.0.1'),
-  REDIS_PORT: port.default(6379),
-  REDIS_USERNAME: z.string().optional(),
-  REDIS_PASSWORD: z.string().optional(),
-  REDIS_TLS: flag,
-  REDIS_TLS_CA: certificates,
-  REDIS_DB: integer(0, 1_000_000).optional(),
-  REDIS_SIDEKIQ_DB: integer(0, 1_000_000).optional(),
-  WORKER_CONCURRENCY: integer(1, 1000).default(10),
-  RUNNERS: integer(1, 256).default(availableParallelism()),
-  LEASE_SECONDS: integer(3, 3600).default(30),
-  TICK_SECONDS: integer(1, 60).default(60),
-  LEADER_ELECTION: z.enum(['on', 'off']).default('on'),
-  CALLBACK_PRIVATE_TARGETS: z.enum(['on', 'off']).default('off'),
-  DELIVERY_KEEP_DAYS: integer(0, 36_500).default(30),
-  AUDIT_KEEP_DAYS: integer(0, 36_500).default(365),
-  MISFIRE_GRACE_SECONDS: integer(0, 86_400).default(15),
-  DRAIN_TIMEOUT_SECONDS: integer(0, 86_400).default(60),
-  KILL_GRACE_SECONDS: integer(0, 600).default(5),
-  OUTPUT_LIMIT_BYTES: integer(1024, 16_777_216).default(1_048_576),
-  STATE_DIRECTORY: z.string().default(join(homedir(), '.local/state/bjr')),
-  JOB_DIRECTORY: z.string().optional(),
-  JOB_USER: z.string().optional(),
-  JOB_UID_BASE: integer(1000, 2_000_000_000).optional(),
-  JOB_UMASK: z
-    .string()
-    .regex(/^[0-7]{1,4}$/, 'must be octal, such as 0027')
-    .default('0027')
-    .transform((digits) => Number.parseInt(digits, 8))
-    .pipe(z.number().max(0o777)),
-  JOB_NICE: integer(0, 19).default(0),
-  JOB_MEMORY_LIMIT_BYTES: limit(16_777_216, Number.MAX_SAFE_INTEGER),
-  JOB_PROCESSES_MAX: limit(1, 4_194_304),
-  JOB_FILE_SIZE_LIMIT_BYTES: limit(1024, Number.MAX_SAFE_INTEGER),
-  JOB_PATH: z.string().default('/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
-});
-
-/** Exactly as browsers send it: lower case, no path, the port only where it is not the scheme's own. */
-function isOrigin(text: string): boolean {
-  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
-}
-
-type Environment = z.infer<typeof environment>;
 
 /** Everything that is wrong with the settings, a line each: a wrong deployment is mended in one go. */
 export class ConfigError extends Error {
@@ -160,18 +56,20 @@ function contradictions(given: Record<string, string | undefined>): string[] {
 
 function unsafeForProduction(given: Record<string, string | undefined>): string[] {
   if (given['NODE_ENV'] !== 'production') return [];
-  const problems: string[] = [];
-  const secretLength = Buffer.byteLength(given['SECRET_KEY_BASE'] ?? '');
-  if (secretLength < SECRET_LENGTH_MIN) {
-    const state = secretLength === 0 ? 'is not set' : `has only ${secretLength} bytes`;
-    problems.push(
-      `SECRET_KEY_BASE: ${state}; production needs ${SECRET_LENGTH_MIN} or more, for example from: openssl rand -hex 64`,
-    );
+  return Object.entries(environment.shape).flatMap(([name, schema]) => {
+    const problem = unsafeValue(given[name] ?? '', aboutSetting(schema).inProduction ?? {});
+    return problem === null ? [] : [`${name}: ${problem}`];
+  });
+}
+
+function unsafeValue(value: string, { bytesMin = 0, refuses, exampleFrom }: InProduction): string | null {
+  const bytes = Buffer.byteLength(value);
+  if (bytes < bytesMin) {
+    const state = bytes === 0 ? 'is not set' : `has only ${bytes} bytes`;
+    const example = exampleFrom ? `, for example from: ${exampleFrom}` : '';
+    return `${state}; production needs ${bytesMin} or more${example}`;
   }
-  for (const name of ['INITIAL_ROOT_PASSWORD', 'INITIAL_ADMIN_PASSWORD', 'BJR_DATABASE_PASSWORD']) {
-    if (given[name] === DEFAULT_PASSWORD) problems.push(`${name}: is the well-known default; choose another one`);
-  }
-  return problems;
+  return value === refuses ? 'is the well-known default; choose another one' : null;
 }
 
 /** Null: in clear. Without certificates of its own, authorities that Node knows count. */

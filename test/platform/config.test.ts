@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/platform/config.ts';
+import { aboutSetting, environment, SECTIONS } from '../../src/platform/settings.ts';
 
 const problemsOf = (env: Record<string, string>): string[] => {
   try {
@@ -61,5 +62,20 @@ describe('settings', () => {
     expect(problemsOf({ REDIS_USERNAME: 'bjr' })).toEqual(['REDIS_USERNAME: needs a REDIS_PASSWORD']);
     for (const name of ['BJR_DATABASE_TLS', 'REDIS_TLS'])
       expect(problemsOf({ [`${name}_CA`]: '/etc/ssl/ca.pem' }).join()).toContain(`of no use without ${name}=on`);
+  });
+
+  test('are all told of, each in one section', () => {
+    const told = Object.values(SECTIONS).flatMap((settings) => Object.keys(settings));
+    expect(told.toSorted()).toEqual(Object.keys(environment.shape).toSorted());
+    for (const schema of Object.values(environment.shape)) expect(aboutSetting(schema).does).not.toBe('');
+  });
+
+  test('that are secrets may not be the well-known default in production', () => {
+    const production = { NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32) };
+    const passwords = Object.keys(environment.shape).filter((name) => name.endsWith('_PASSWORD'));
+    expect(passwords).toContain('BJR_DATABASE_PASSWORD');
+    for (const name of passwords) {
+      expect(problemsOf({ ...production, [name]: 'password1234' })).toEqual([expect.stringContaining(`${name}: `)]);
+    }
   });
 });
