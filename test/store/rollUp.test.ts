@@ -107,7 +107,7 @@ const run: fc.Arbitrary<NewRun> = fc.record({
 describe('statistics', () => {
   test('equal a recomputation from the runs, however the passes fall, and with two leaders at once', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(run, { maxLength: 25 }), fc.nat(25), async (runs, split) => {
+      fc.asyncProperty(fc.array(run, { maxLength: 40 }), fc.nat(40), async (runs, split) => {
         for (const table of ['job_runs', 'job_stats', 'job_stat_jobs', 'watermarks'])
           await env.query('DELETE FROM ??', [table]);
         // Unique per job and occurrence, as the claim sees to.
@@ -124,7 +124,8 @@ describe('statistics', () => {
         await rollUp(env.db);
         expect(await stored()).toEqual(expected(all));
       }),
-      { numRuns: 25 },
+      // A pass over a hundred hours is some hundred statements: the runs vary within a case rather than between many.
+      { numRuns: 6 },
     );
   });
 
