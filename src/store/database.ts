@@ -4,6 +4,7 @@ import { drizzle, type MySql2Database } from 'drizzle-orm/mysql2';
 import mysql from 'mysql2/promise';
 import type { DatabaseConfig } from '../platform/config.ts';
 import type { Emit } from '../platform/events.ts';
+import { giveUpSilent } from './giveUpSilent.ts';
 
 export type Queryable = Pick<
   MySql2Database,
@@ -46,7 +47,7 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   const pool = mysql.createPool({ ...connectionOptions(config), connectionLimit: config.connectionsMax });
   // mysql2 runs a connection's statements in order, so these come before any other.
   pool.pool.on('connection', (connection) => {
-    giveUpSilent(connection);
+    giveUpSilent(socketOf(connection));
     for (const statement of SESSION) connection.query(statement, () => {});
   });
   const db = drizzle(pool);
@@ -57,17 +58,9 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   });
 }
 
-/**
- * A server that is frozen, or behind a cut network, neither answers nor fails: a connection on which nothing has moved for
- * so long is given up. No statement here takes nearly as long; an idle connection is opened anew when it is needed.
- */
-const SILENCE_MAX_MS = 20_000;
-
-function giveUpSilent(connection: object): void {
-  if (!('stream' in connection) || !(connection.stream instanceof Socket)) throw new Error('mysql2 has no socket');
-  const socket = connection.stream;
-  const error = Object.assign(new Error(`No answer for ${SILENCE_MAX_MS} ms`), { code: 'ETIMEDOUT' });
-  socket.setTimeout(SILENCE_MAX_MS, () => socket.destroy(error));
+function socketOf(connection: object): Socket {
+  if ('stream' in connection && connection.stream instanceof Socket) return connection.stream;
+  throw new Error('mysql2 has no socket');
 }
 
 /** How to reach the server, whatever is done there. */
@@ -136,7 +129,7 @@ export async function readNowMs(db: Queryable): Promise<number> {
 
 async function dedicate(config: DatabaseConfig): Promise<DedicatedConnection> {
   const connection = await mysql.createConnection(connectionOptions(config));
-  if ('connection' in connection) giveUpSilent(Object(connection.connection));
+  if ('connection' in connection) giveUpSilent(socketOf(Object(connection.connection)));
   return {
     async query(text, values) {
       const [rows] = await connection.query<mysql.RowDataPacket[]>(text, values);
