@@ -17,7 +17,7 @@ import { ELSEWHERE, printTable, type Row } from './table.ts';
 
 const HELP = `npm run chaos: breaks a cluster of its own in every way that docs/reliability.md lists, and audits what is left.
 
-  npm run chaos -- --minutes 3           how long faults are injected (3); from 4 on each at least once
+  npm run chaos -- --minutes 3           how long it takes, all in all (3); from 6 on each fault is made at least once
   npm run chaos -- --seed 42             the order of the faults (by the clock); printed, so that a run can be repeated
   npm run chaos -- --database mariadb    mysql (default) or mariadb
   npm run chaos -- --only frozen         only faults and scenarios whose name holds this
@@ -34,6 +34,8 @@ const { values } = parseArgs({
   },
 });
 
+/** For what comes after the last fault: everything runs once more, is stopped and audited. */
+const END_MS = 20_000;
 /** Between two faults: what one broke is whole again before the next, so that its violations are its own. */
 const RECOVERY_MS = LEASE_MS;
 
@@ -47,14 +49,15 @@ async function main(): Promise<number> {
   const minutes = Number(values.minutes);
   const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
   if (!(minutes > 0) || !Number.isInteger(seed)) throw new Error('--minutes and --seed take numbers');
-  console.log(`BJR ${VERSION} on ${kind}, ${minutes} minutes of faults, seed ${seed}`);
+  console.log(`BJR ${VERSION} on ${kind}, ${minutes} minutes, seed ${seed}`);
+  const endsAtMs = Date.now() + minutes * 60_000 - END_MS;
   const cluster = await startCluster(kind, (line) => console.log(line));
   // Evidence outlives the cluster's own folder for as long as it is read.
   const folder = join(tmpdir(), `bjr-evidence-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'log'), '');
   try {
-    const rows = await run(cluster, { folder, minutes, random: createRandom(seed) });
+    const rows = await run(cluster, { folder, minutes, endsAtMs, random: createRandom(seed) });
     printTable(rows, `${kind}, seed ${seed}, ${minutes} minutes`);
     return rows.some(({ hasPassed }) => hasPassed === false) ? 1 : 0;
   } finally {
@@ -66,24 +69,25 @@ async function main(): Promise<number> {
 interface Setup {
   folder: string;
   minutes: number;
+  /** Of the faults. */
+  endsAtMs: number;
   random: Random;
 }
 
-async function run(cluster: Cluster, { folder, minutes, random }: Setup): Promise<Row[]> {
+async function run(cluster: Cluster, { folder, minutes, endsAtMs, random }: Setup): Promise<Row[]> {
   const isWanted = ({ name }: { name: string }) => name.includes(values.only);
   const clockLibrary = provideClockLibrary();
   if (!clockLibrary) console.log('libfaketime cannot be had here: no wrong clocks in this run');
   const faults = createFaults(clockLibrary).filter(isWanted);
   await cluster.startApi();
   const stormRows = await runStorm(cluster, { minutes, isWanted });
-  for (const name of ['a', 'b', 'c']) await cluster.startWorker(name);
+  await Promise.all(['a', 'b', 'c'].map((name) => cluster.startWorker(name)));
   const scenarioRows = [...stormRows, ...(await runScenarios(cluster, { folder, isWanted }))];
 
   const since = new Date();
   const jobIds = await addSoakJobs(cluster, folder, since);
   const watch = watchProcesses(cluster, folder);
-  const injected =
-    faults.length > 0 ? await injectAll(cluster, { faults, random, endsAtMs: Date.now() + minutes * 60_000 }) : [];
+  const injected = faults.length > 0 ? await injectAll(cluster, { faults, random, endsAtMs }) : [];
   const stuck = await findStuck(cluster, jobIds);
   const outlived = await watch.stop();
   await Promise.all(cluster.workers.map((worker) => worker.process.end('SIGTERM')));

@@ -18,6 +18,7 @@ import { createLeaderPass } from '../scheduler/leader.ts';
 import { createReaper } from '../scheduler/reap.ts';
 import { createDatabase, readNowMs } from '../store/database.ts';
 import { createDatabaseLeaderLock } from '../store/leaderLock.ts';
+import { outputBytesFitting } from '../store/outputRoom.ts';
 import { awaitSchema } from '../store/requireSchema.ts';
 import { createDatabaseContact } from '../worker/databaseContact.ts';
 import { createDeliverer } from '../worker/deliver.ts';
@@ -49,6 +50,13 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const registry = createWorkerRegistry(redis, prefix);
   const wakeUps = createWakeUps(redis, prefix);
 
+  const outputBytesMax = Math.min(config.worker.outputBytesMax, await outputBytesFitting(db));
+  if (outputBytesMax < config.worker.outputBytesMax)
+    workerLog.warn(
+      { outputBytesMax },
+      "Less output is kept than is set: more does not fit the database's max_allowed_packet",
+    );
+
   const { leaseMs } = config.worker;
   // Two renewals: a late one is no outage.
   const databaseContact = createDatabaseContact((leaseMs * 2) / 3, monotonicMs);
@@ -62,7 +70,7 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     registry,
     pool: createRunnerPool(config.worker.runners, workerLog, config.worker.jobUmask),
     clock,
-    config: config.worker,
+    config: { ...config.worker, outputBytesMax },
     identity: { workerId, host: config.hostname, pid: process.pid, version: VERSION },
     jobUserOf,
     liveOutput: createLiveOutput(redis, prefix),

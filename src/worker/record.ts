@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jitter } from '../platform/service.ts';
+import { errorCode } from '../store/database.ts';
 import { type Recorded, type RunOutcome, recordOutcome } from '../store/recordOutcome.ts';
 import type { WorkerParts } from './parts.ts';
 
@@ -84,10 +85,19 @@ function announce(outcome: RunOutcome, recorded: Recorded, { emit }: Pick<Record
 
 /** Records what processes that are gone have left on disk. Returns how many. */
 export async function recordLeft(parts: Pick<RecordParts, 'db' | 'spool' | 'emit'>): Promise<number> {
-  const left = await parts.spool.findLeft();
-  for (const outcome of left) {
-    announce(outcome, await recordOutcome(parts.db, outcome), parts);
-    await parts.spool.forget(outcome);
+  let count = 0;
+  const refusals: unknown[] = [];
+  for (const outcome of await parts.spool.findLeft()) {
+    try {
+      announce(outcome, await recordOutcome(parts.db, outcome), parts);
+      await parts.spool.forget(outcome);
+      count += 1;
+    } catch (error) {
+      // One that the database refuses does not keep the others from it.
+      if (!errorCode(error).startsWith('ER_')) throw error;
+      refusals.push(error);
+    }
   }
-  return left.length;
+  if (refusals.length > 0) throw new AggregateError(refusals, `${refusals.length} kept outcomes were refused`);
+  return count;
 }

@@ -1,4 +1,5 @@
 import type { Log } from '../platform/log.ts';
+import { endEscapees } from '../runner/escapees.ts';
 import {
   type Exit,
   type FromRunner,
@@ -6,6 +7,7 @@ import {
   type KillReason,
   monotonicMs,
   type OutputPart,
+  RUN_TOKEN,
   type StartRequest,
   silentExit,
 } from '../runner/protocol.ts';
@@ -77,7 +79,7 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
     };
     const onExit = (reason: string) => {
       loaded();
-      lose(runner, reason);
+      void lose(runner, reason);
     };
     const child = startRunner(log, umask, { onMessage, onExit });
     const runner: Runner = { process: child, running: 0, isReady: false, hasLoaded };
@@ -114,14 +116,15 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
   };
 
   /** The commands of a dead runner are nobody's: they are ended, and their runs have failed. */
-  const lose = (runner: Runner, reason: string) => {
+  const lose = async (runner: Runner, reason: string) => {
     runners.delete(runner);
-    for (const run of runs.values()) {
-      if (run.runner !== runner) continue;
-      if (run.process) endOrphan(run.process);
-      settle(run, unfinished(run, `The runner process of this command ${reason}; the command was ended.`));
-    }
+    const lost = [...runs.values()].filter((run) => run.runner === runner);
+    for (const { process } of lost) if (process) endOrphan(process);
     if (!isClosing) replace(runner, reason);
+    // What has left its group, and a command that the runner had no time to tell of.
+    await Promise.all(lost.map(({ request }) => endMarked(request)));
+    for (const run of lost)
+      settle(run, unfinished(run, `The runner process of this command ${reason}; the command was ended.`));
   };
 
   const replace = (runner: Runner, reason: string) => {
@@ -173,6 +176,12 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
       await Promise.all([...runners].map(({ process }) => process.close(graceMs)));
     },
   };
+}
+
+/** Never as the command's user: that would hold for everything that this process does meanwhile. */
+async function endMarked({ env }: Pick<StartRequest, 'env'>): Promise<void> {
+  const token = env[RUN_TOKEN];
+  if (token) await endEscapees({ token });
 }
 
 function leastBusy(runners: Set<Runner>): Runner | undefined {

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { outputBytesFitting } from '../../src/store/outputRoom.ts';
 import { createEnvironment, type TestEnvironment } from '../support/environment.ts';
 import { addJob } from '../support/jobs.ts';
 import { isRunning, type Process, startProcess, until } from '../support/processes.ts';
@@ -58,6 +59,13 @@ describe('a worker process', () => {
       lag_count: 1,
       run_id: null,
       lease_owner: null,
+    });
+  });
+
+  test('keeps no more of an output than the database takes at once', async () => {
+    const worker = await startWorker({ OUTPUT_LIMIT_BYTES: '16777216' });
+    expect(worker.log.find(({ outputBytesMax }) => outputBytesMax)).toMatchObject({
+      outputBytesMax: await outputBytesFitting(env.db),
     });
   });
 

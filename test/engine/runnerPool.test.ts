@@ -112,6 +112,19 @@ describe('a pool', () => {
     expect(await pool.execute(request('echo again'), () => {})).toMatchObject({ stdout: 'again\n' });
   });
 
+  test('ends what has left its group when its runner dies', async () => {
+    create(1);
+    const token = { BJR_RUN_TOKEN: `token-${process.pid}` };
+    const { promise: escaped, resolve } = Promise.withResolvers<number>();
+    const asked = { ...request('setsid sleep 300 & echo $!; sleep 300'), env: { ...request('').env, ...token } };
+    const { promise: pid, resolve: onStarted } = Promise.withResolvers<number>();
+    const finished = pool.execute(asked, onStarted, ({ text }) => resolve(Number(text)));
+    const [daemon, command] = [await escaped, await pid];
+    process.kill(parentOf(command), 'SIGKILL');
+    await finished;
+    expect([daemon, command].filter(isRunning)).toEqual([]);
+  });
+
   test('hands on what a runner says; without named pipes, output comes by plain ones', async () => {
     create(1);
     const run = await begin('sleep 300');

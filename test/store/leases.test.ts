@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ClaimedRun, claimRuns } from '../../src/store/claimRuns.ts';
 import { markDue } from '../../src/store/markDue.ts';
+import { outputBytesFitting } from '../../src/store/outputRoom.ts';
 import { purgeDeleted } from '../../src/store/purgeDeleted.ts';
 import { findUnrenewedLeases, reapLost } from '../../src/store/reapLost.ts';
 import { type RunOutcome, recordOutcome } from '../../src/store/recordOutcome.ts';
@@ -55,6 +56,15 @@ const expire = (id: number) =>
   env.query('UPDATE jobs SET lease_expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE id = ?', [id]);
 
 describe('an outcome', () => {
+  test('of the most output that fits is taken, and one beyond it is what the worker must not make', async () => {
+    await addJob(env);
+    const run = await claimOne();
+    const text = '\uFFFD'.repeat(await outputBytesFitting(env.db));
+    const written = (stderr: string) => outcomeOf(run, { output: { ...OUTPUT, stdout: text, stderr } });
+    await expect(recordOutcome(env.db, written(text + text))).rejects.toThrow();
+    expect(await recordOutcome(env.db, written(text))).toMatchObject({ result: 'recorded' });
+  });
+
   test('of a run that its user wanted ended is not tried again, though the command was quicker', async () => {
     const id = await addJob(env, { maxRetries: 3, retryDelaySeconds: 1, cron: '0 0 1 1 *' });
     const run = await claimOne();
