@@ -14,5 +14,5 @@ const REST_BYTES = 65_536;
 export async function outputBytesFitting(db: Queryable): Promise<number> {
   const [row] = await db.select({ bytes: sql<number>`@@max_allowed_packet` }).from(sql`DUAL`);
   if (!row) throw new Error('The database did not tell its limit');
-  return Math.floor((Number(row.bytes) - REST_BYTES) / (STREAMS * BYTES_FOR_ONE_MAX));
+  return Math.floor((row.bytes - REST_BYTES) / (STREAMS * BYTES_FOR_ONE_MAX));
 }
