@@ -5,7 +5,7 @@
 const mayImport = {
   api: ['services', 'store', 'redis', 'platform', 'domain'],
   services: ['store', 'redis', 'platform', 'domain'],
-  worker: ['store', 'redis', 'platform', 'domain', 'runner/protocol'],
+  worker: ['store', 'redis', 'platform', 'domain', 'runner/protocol', 'runner/escapees'],
   scheduler: ['store', 'redis', 'platform', 'domain'],
   embedded: ['platform', 'domain'],
   store: ['platform', 'domain'],

@@ -179,8 +179,8 @@ const MUTATIONS: Mutation[] = [
     changes: [
       {
         file: 'src/store/renewLeases.ts',
-        find: 'sql`${jobs.leaseToken} = CASE ${jobs.id} ${tokens} END`',
-        replace: 'sql`CASE ${jobs.id} ${tokens} END > 0`',
+        find: 'eq(jobs.leaseOwner, workerId),\n    sql`',
+        replace: 'eq(jobs.leaseOwner, workerId),\n    sql`TRUE OR ',
       },
     ],
     noticedBy: { test: 'test/store/leases.test.ts' },
