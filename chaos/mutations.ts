@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { startThrowawayServers } from '../test/support/servers.ts';
 
 const HELP = `npm run chaos:mutations: takes each protection out of a copy of the project and shows that something notices.
 
-  npm run chaos:mutations                  all of them
-  npm run chaos:mutations -- --only fence  those whose name holds this`;
+  npm run chaos:mutations                       all of them
+  npm run chaos:mutations -- --only fence,keys  those whose name holds one of these`;
 
 /** A protection taken out, and what must fail then: a row of the chaos run (part of its name), or a file of the suite. */
 interface Mutation {
@@ -277,19 +278,25 @@ const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, help: { type: 'boolean', short: 'h' } },
 });
 
-function main(): number {
+async function main(): Promise<number> {
   if (values.help) {
     console.log(HELP);
     return 0;
   }
   console.log('| protection taken out | noticed by | result |\n| --- | --- | --- |');
-  const unnoticed = MUTATIONS.filter(({ name }) => name.includes(values.only)).filter(
-    (mutation) => !isNoticed(mutation),
-  );
-  return unnoticed.length > 0 ? 1 : 0;
+  const words = values.only.split(',');
+  const wanted = MUTATIONS.filter(({ name }) => words.some((word) => name.includes(word)));
+  // One for all: each file makes a database of its own.
+  const servers = await startThrowawayServers('mysql');
+  try {
+    const unnoticed = wanted.filter((mutation) => !isNoticed(mutation, { ...process.env, ...servers.env }));
+    return unnoticed.length > 0 ? 1 : 0;
+  } finally {
+    await servers.stop();
+  }
 }
 
-function isNoticed(mutation: Mutation): boolean {
+function isNoticed(mutation: Mutation, env: NodeJS.ProcessEnv): boolean {
   const copy = mkdtempSync(join(tmpdir(), 'bjr-mutation-'));
   try {
     for (const part of [
@@ -312,8 +319,8 @@ function isNoticed(mutation: Mutation): boolean {
             `npm run chaos: ${noticedBy.row}`,
             ['chaos/main.ts', '--minutes', '0.01', '--seed', '1', '--only', noticedBy.row],
           ]
-        : [noticedBy.test, ['test/support/runSuite.ts', '--database', 'mysql', noticedBy.test]];
-    const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' });
+        : [noticedBy.test, ['node_modules/vitest/vitest.mjs', 'run', noticedBy.test]];
+    const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, env, encoding: 'utf8' });
     // Noticed by what it says, not by falling over.
     const said = 'row' in noticedBy ? /\| FAIL/.test(stdout) : / [1-9]\d* failed/.test(stdout);
     const isCaught = status === 1 && said;
@@ -335,4 +342,4 @@ function apply(copy: string, { file, find, replace }: Mutation['changes'][number
   );
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -19,10 +19,16 @@ export const ELSEWHERE: Row[] = [
   suite('F17', 'the claim reads its one index and locks its batch only', 'test/store/claimRuns.test.ts'),
   suite('F18', 'runs are removed in small batches by their keys', 'test/store/retention.test.ts'),
   suite('F19', 'gigabytes of output, NULs, broken UTF-8, both streams', 'test/engine/runner.test.ts'),
+  suite(
+    'F20',
+    'time limit, cancel, drain, lost lease, a dead runner: nothing is left',
+    'test/engine/runnerPool.test.ts',
+  ),
   suite('F24', 'no start in production without secrets', 'test/platform/config.test.ts'),
   suite('F26', 'without a free worker one run an occurrence or by policy', 'test/store/claimRuns.test.ts'),
   suite('F16', 'heartbeats are keys that Redis forgets by itself: no table is cleaned', 'test/cluster/outages.test.ts'),
   suite('F27', 'a job that keeps failing tells it once, and its recovery once', 'test/cluster/callbacks.test.ts'),
+  suite('F28', 'a page of 100,000 jobs', 'npm run bench -- list'),
 ];
 
 const WORD = new Map([
