@@ -136,8 +136,8 @@ const MUTATIONS: Mutation[] = [
     changes: [
       {
         file: 'src/worker/callbackTarget.ts',
-        find: "ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast'",
-        replace: 'true',
+        find: 'if (!ipaddr.isValid(address)) return false;',
+        replace: 'if (address) return true;',
       },
     ],
     noticedBy: { test: 'test/cluster/callbacks.test.ts' },

@@ -219,7 +219,7 @@ const worker = {
   KILL_GRACE_SECONDS: setting(integer(0, 600).default(5), 'from TERM to KILL'),
   OUTPUT_LIMIT_BYTES: setting(
     integer(1024, 16_777_216).default(1_048_576),
-    'kept of each stream of a run: half as head, half as tail',
+    'kept of each stream of a run, half as head, half as tail; at most a sixth of what the database takes at once (`max_allowed_packet`)',
   ),
   STATE_DIRECTORY: setting(
     z.string().default(join(homedir(), '.local/state/bjr')),

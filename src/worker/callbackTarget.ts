@@ -12,8 +12,13 @@ export class PrivateTarget extends Error {
 
 /** Not loopback, private, link-local, shared, multicast or reserved, nor an IPv6 form of such an IPv4 address. */
 export function isPublicAddress(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast';
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return parsed.range() === 'unicast' && (parsed instanceof ipaddr.IPv4 || parsed.match(IPV6_ASSIGNED, 3));
 }
+
+/** All of IPv6 that is given out (RFC 4291, 2.4): `::127.0.0.1` and the like are of no range, and lie outside. */
+const IPV6_ASSIGNED = ipaddr.IPv6.parse('2000::');
 
 /** @throws {PrivateTarget} for a URL whose host is such an address; names are for `publicLookup` to look at */
 export function requirePublicHost({ hostname }: URL): void {
