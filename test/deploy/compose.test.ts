@@ -84,6 +84,7 @@ describe.skipIf(!linters)('compose.yaml', () => {
         Object.values(services[name]?.environment ?? {}).includes(filledIn[secret] ?? ''),
       );
     expect(reading('MYSQL_ROOT_PASSWORD')).toEqual(['mysql']);
+    expect(reading('REDIS_PASSWORD')).not.toContain('mysql');
     expect(reading('INITIAL_ROOT_PASSWORD')).toEqual(['migrate']);
     expect(Object.keys(services['mysql']?.networks ?? {})).toEqual(['data']);
     expect(Object.keys(services['redis']?.networks ?? {})).toEqual(['data']);

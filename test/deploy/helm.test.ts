@@ -25,6 +25,8 @@ const VALUE_SETS: Record<string, object> = {
     redis: { host: 'redis.example.com', db: 2 },
     image: { repository: 'registry.example.com/bjr', digest: `sha256:${'a1'.repeat(32)}` },
     worker: { commands: { runAs: 'worker' }, drainTimeoutSeconds: 3600, killGraceSeconds: 20 },
+    settings: { BJR_DATABASE_TLS: 'on', BJR_DATABASE_TLS_CA: '/etc/bjr/certificates/database.pem' },
+    certificates: { configMap: 'authorities' },
     serviceAccount: { create: false },
     networkPolicy: { enabled: false },
   },
@@ -224,13 +226,13 @@ describe.skipIf(!helm)('the chart', () => {
     });
 
     test('passes secrets by reference only', () => {
-      const secrets = /SECRET|PASSWORD/;
+      const secrets = /SECRET|PASSWORD|REDISCLI_AUTH/;
       const containers = podsOf(manifests).flatMap(({ pod }) => [...(pod.initContainers ?? []), ...pod.containers]);
       const given = containers.flatMap(({ env }) => env ?? []).filter(({ name }) => secrets.test(name));
       expect(given.length).toBeGreaterThan(5);
       for (const { name, value, valueFrom } of given) {
         expect({ name, value }).toEqual({ name, value: undefined });
-        expect(valueFrom?.secretKeyRef.key).toMatch(secrets);
+        expect(valueFrom?.secretKeyRef.key).toMatch(/SECRET|PASSWORD/);
       }
       const initial = containers.filter(({ env }) => env?.some(({ name }) => name.startsWith('INITIAL_')));
       expect(new Set(initial.map(({ name }) => name))).toEqual(new Set(['migrate']));
@@ -275,8 +277,8 @@ describe.skipIf(!helm)('the chart', () => {
       ...Object.values(secretOf(rendered[0]?.manifests ?? [])),
       ...Object.values(secretOf(template({}).manifests)),
     ];
-    expect(values.length).toBe(10);
-    expect(new Set(values).size).toBe(10);
+    expect(values.length).toBe(12);
+    expect(new Set(values).size).toBe(12);
     expect(secretOf(rendered[1]?.manifests ?? [])).toEqual({});
   });
 

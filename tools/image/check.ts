@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import mysql from 'mysql2/promise';
 import { parse } from 'yaml';
+import { findFreePort } from '../../src/embedded/port.ts';
 import { VERSION } from '../../src/platform/version.ts';
 import { until } from '../../test/support/processes.ts';
 import { startThrowawayServers } from '../../test/support/servers.ts';
@@ -14,7 +15,6 @@ const HELP = `npm run image:check: builds the image without an engine, looks int
 
 It takes Linux, root, buildah and debootstrap (apt-get install buildah debootstrap), a few minutes and 2 GB in .bjr/image.`;
 
-const API = 'http://127.0.0.1:4000';
 const secret = () => randomBytes(24).toString('hex');
 
 async function main(): Promise<number> {
@@ -93,9 +93,11 @@ async function runAll(image: BuiltImage): Promise<void> {
     expect('migrate ends well', await migrate.ended, 0);
     if (problems > 0) console.log(migrate.log());
 
-    const api = startContainer(image, { args: config('api').command ?? [], env });
+    const [port, apiMetrics, workerMetrics] = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
+    const apiEnv = { ...env, PORT: String(port), METRICS_PORT: String(apiMetrics) };
+    const api = startContainer(image, { args: config('api').command ?? [], env: apiEnv });
     const { command = [], user = '', cap_add: capabilities = [] } = config('worker-1');
-    const workerEnv = { ...env, JOB_USER: 'job', METRICS_PORT: '9465' };
+    const workerEnv = { ...env, JOB_USER: 'job', METRICS_PORT: String(workerMetrics) };
     const worker = startContainer(image, { args: command, env: workerEnv, user, capabilities });
     containers.push(api, worker);
     await until(() => [api, worker].every(({ log }) => /is ready/.test(log())), 'API and worker', 120_000);
@@ -109,7 +111,7 @@ async function runAll(image: BuiltImage): Promise<void> {
       api.exec('env', 'METRICS_PORT=9', 'bjr-probe', 'livez'),
       1,
     );
-    await runJobs(admin);
+    await runJobs(`http://127.0.0.1:${port}`, admin);
     process.kill(worker.pid(), 'SIGTERM');
     expect('the worker drains and ends well', await worker.ended, 0);
     expect('and says so', worker.log().includes('The worker has stopped'));
@@ -185,14 +187,14 @@ const JOBS: Record<string, [command: string, output: string]> = {
   'is no zombie': ['grep -l "^State:.Z" /proc/[0-9]*/status 2>/dev/null | wc -l', '0\n'],
 };
 
-async function runJobs(password: string): Promise<void> {
-  const { auth_token: token } = await call('/authenticate', { username: 'admin', password });
+async function runJobs(api: string, password: string): Promise<void> {
+  const { auth_token: token } = await call(`${api}/authenticate`, { username: 'admin', password });
   for (const [what, [command, output]] of Object.entries(JOBS)) {
-    const { object: job } = await call('/job_api', { name: what, cron: '0 0 1 1 *', command }, token);
-    await call(`/job_api/${job.id}/run_now`, {}, token);
+    const { object: job } = await call(`${api}/job_api`, { name: what, cron: '0 0 1 1 *', command }, token);
+    await call(`${api}/job_api/${job.id}/run_now`, {}, token);
     let run: { stdout: string; end_time: string } | undefined;
     await until(async () => {
-      [run] = (await call(`/job_api/${job.id}/runs`, null, token)).object;
+      [run] = (await call(`${api}/job_api/${job.id}/runs`, null, token)).object;
       return Boolean(run?.end_time);
     }, what);
     expect(what, run?.stdout, output);
@@ -200,13 +202,13 @@ async function runJobs(password: string): Promise<void> {
 }
 
 /** A body makes it a POST. */
-async function call(path: string, body: object | null, token = '') {
-  const response = await fetch(API + path, {
+async function call(url: string, body: object | null, token = '') {
+  const response = await fetch(url, {
     method: body ? 'POST' : 'GET',
     headers: { Authorization: token, 'Content-Type': 'application/json' },
     ...(body && { body: JSON.stringify(body) }),
   });
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
   return (await response.json()) as any;
 }
 

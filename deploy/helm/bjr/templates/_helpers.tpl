@@ -66,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- fail "ingress.enabled: ingress.host is missing" -}}
 {{- end -}}
 {{- $own := list "DRAIN_TIMEOUT_SECONDS" "KILL_GRACE_SECONDS" "WORKER_CONCURRENCY" "STATE_DIRECTORY" "JOB_USER" "JOB_UID_BASE" "WEB_CONCURRENCY" "TRUSTED_PROXIES" "PORT" "METRICS_PORT" "METRICS_BIND_ADDRESS" "NODE_ENV" "BJR_DATABASE" "BJR_DATABASE_HOST" "BJR_DATABASE_PORT" "BJR_DATABASE_USERNAME" "REDIS_HOST" "REDIS_PORT" "REDIS_DB" -}}
-{{- $secrets := list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "INITIAL_ROOT_PASSWORD" "INITIAL_ADMIN_PASSWORD" -}}
+{{- $secrets := list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD" "INITIAL_ROOT_PASSWORD" "INITIAL_ADMIN_PASSWORD" -}}
 {{- range $settings := list .Values.settings .Values.api.settings .Values.worker.settings -}}
 {{- range $name := keys $settings -}}
 {{- if has $name $own -}}{{- fail (printf "settings.%s: this chart has a value of its own for it" $name) -}}{{- end -}}
@@ -75,7 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* Of (list . names): environment variables from the secret. What only a first start needs may be missing. */}}
+{{/* Of (list . names): environment variables from the secret. What only a first start needs, or not every Redis, may be missing. */}}
 {{- define "bjr.fromSecret" -}}
 {{- $root := index . 0 -}}
 {{- range index . 1 }}
@@ -84,7 +84,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
     secretKeyRef:
       name: {{ include "bjr.secretName" $root }}
       key: {{ . }}
-      {{- if hasPrefix "INITIAL_" . }}
+      {{- if or (hasPrefix "INITIAL_" .) (and (eq . "REDIS_PASSWORD") (not $root.Values.redisServer.enabled)) }}
       optional: true
       {{- end }}
 {{- end }}
@@ -95,7 +95,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $root := index . 0 -}}
 {{- $name := include "bjr.fullname" $root -}}
 {{- with $root.Values }}
-{{ include "bjr.fromSecret" (list $root (list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD")) }}
+{{ include "bjr.fromSecret" (list $root (list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD")) }}
 - { name: METRICS_BIND_ADDRESS, value: "0.0.0.0" }
 - { name: METRICS_PORT, value: "9464" }
 - { name: BJR_DATABASE, value: {{ .database.name | quote }} }
@@ -127,6 +127,9 @@ could not be changed by whoever applies rendered manifests.
     {{- include "bjr.fromSecret" (list . (list "INITIAL_ROOT_PASSWORD" "INITIAL_ADMIN_PASSWORD")) | nindent 4 }}
   securityContext: {{- include "bjr.confined" . | nindent 4 }}
   resources: {{- toYaml .Values.api.resources | nindent 4 }}
+  {{- with include "bjr.certificateMount" . }}
+  volumeMounts: {{- . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "bjr.confined" -}}
@@ -187,4 +190,17 @@ affinity: {{- toYaml . | nindent 2 }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "bjr.certificateMount" -}}
+{{- if .Values.certificates.configMap -}}
+- { name: certificates, mountPath: /etc/bjr/certificates, readOnly: true }
+{{- end -}}
+{{- end -}}
+
+{{- define "bjr.certificateVolume" -}}
+{{- if .Values.certificates.configMap -}}
+- name: certificates
+  configMap: { name: {{ .Values.certificates.configMap }} }
+{{- end -}}
 {{- end -}}
