@@ -49,7 +49,7 @@ describe.skipIf(!linters)('compose.yaml', () => {
   test('is what compose understands, and starts in order of health', () => {
     const { status, stderr, services } = resolve(filledIn);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(Object.keys(services).sort()).toEqual(['api', 'migrate', 'mysql', 'redis', 'worker-1', 'worker-2']);
+    expect(Object.keys(services).toSorted()).toEqual(['api', 'migrate', 'mysql', 'redis', 'worker-1', 'worker-2']);
     for (const name of ['api', 'worker-1', 'worker-2']) {
       expect(services[name]?.depends_on).toMatchObject({
         migrate: { condition: 'service_completed_successfully' },

@@ -14,7 +14,7 @@ function buildah(...args: string[]): string {
   const storage = ['--storage-driver', 'vfs', '--root', join(FOLDER, 'storage'), '--runroot', join(FOLDER, 'run')];
   return execFileSync('buildah', [...storage, ...args], {
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
   }).trim();
 }
@@ -32,7 +32,7 @@ export function buildImage(version: string): BuiltImage {
   mkdirSync(FOLDER, { recursive: true });
   provideBase();
   const mounts = machineSettings().flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]);
-  const options = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--format', 'docker'];
+  const options = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--layers', '--format', 'docker'];
   console.log('Building the image …');
   buildah('build', ...options, ...mounts, '--build-arg', `BJR_VERSION=${version}`, '--tag', 'bjr', ROOT);
   const container = buildah('from', '--pull-never', 'localhost/bjr');
@@ -75,13 +75,19 @@ function debianMirror(): string {
   return named?.[1] ?? 'http://deb.debian.org/debian';
 }
 
-/** How this machine reaches npm's and Debian's packages goes into the build by mounts, which leave nothing in the image. */
+/** Not where Debian has its own: its packages write there. */
+const CERTIFICATES = '/run/certificates-of-the-builder.crt';
+
+/** How this machine reaches npm's and Debian's packages goes into the build by mounts, which leave no more in the image than empty files. */
 function machineSettings(): [from: string, to: string][] {
   const npmrc = join(FOLDER, 'npmrc');
   const own = join(homedir(), '.npmrc');
   const certificates = process.env['NODE_EXTRA_CA_CERTS'];
-  const lines = [existsSync(own) ? readFileSync(own, 'utf8') : '', certificates ? `cafile=${certificates}` : ''];
+  const lines = [existsSync(own) ? readFileSync(own, 'utf8') : '', certificates ? `cafile=${CERTIFICATES}` : ''];
   writeFileSync(npmrc, lines.join('\n'), { mode: 0o600 });
-  const same = [certificates, '/etc/resolv.conf'].filter((path) => path !== undefined).filter(existsSync);
-  return [[npmrc, '/root/.npmrc'], ...same.map((path): [string, string] => [path, path])];
+  const mounts: [string, string][] = [
+    [npmrc, '/root/.npmrc'],
+    ['/etc/resolv.conf', '/etc/resolv.conf'],
+  ];
+  return certificates ? [...mounts, [certificates, CERTIFICATES]] : mounts;
 }
