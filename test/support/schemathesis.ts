@@ -1,36 +1,22 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { seedFirstStart } from '../../src/services/seed.ts';
 import { startApi } from './api.ts';
 import type { TestEnvironment } from './environment.ts';
+import { findPythonTools } from './pythonTools.ts';
 
 const VERSION = '4.32.5';
-const FOLDER = fileURLToPath(new URL('../../.bjr/tools/schemathesis', import.meta.url));
-const PROGRAM = join(FOLDER, 'bin/schemathesis');
 const SETTINGS = fileURLToPath(new URL('../../tools/schemathesis.toml', import.meta.url));
 /** Beyond what a fuzzer guesses, so that it neither deletes the user that it signed in as nor changes its password. */
 const OWN_ID = 7_000_001;
 
-/** schemathesis in a virtual environment of the project's, made once. Null where Python or the package cannot be had. */
+/** Null where it cannot be had. */
 export function findSchemathesis(): string | null {
-  const stamp = join(FOLDER, `complete-${VERSION}`);
-  if (existsSync(stamp)) return PROGRAM;
-  console.log(`Fetching schemathesis ${VERSION} into .bjr/tools (once) …`);
-  rmSync(FOLDER, { recursive: true, force: true });
-  for (const [program = '', ...args] of [
-    ['python3', '-m', 'venv', FOLDER],
-    [join(FOLDER, 'bin/pip'), 'install', '--quiet', `schemathesis==${VERSION}`],
-  ]) {
-    const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-    if (status === 0) continue;
-    console.warn(`${program} ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`);
-    return null;
-  }
-  mkdirSync(stamp);
-  return PROGRAM;
+  const programs = findPythonTools('schemathesis', [`schemathesis==${VERSION}`]);
+  return programs && join(programs, 'schemathesis');
 }
 
 export interface FuzzResult {
