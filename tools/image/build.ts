@@ -32,7 +32,7 @@ export function buildImage(version: string): BuiltImage {
   mkdirSync(FOLDER, { recursive: true });
   provideBase();
   const mounts = machineSettings().flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]);
-  const options = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--layers', '--format', 'docker'];
+  const options = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--format', 'docker'];
   console.log('Building the image …');
   buildah('build', ...options, ...mounts, '--build-arg', `BJR_VERSION=${version}`, '--tag', 'bjr', ROOT);
   const container = buildah('from', '--pull-never', 'localhost/bjr');
