@@ -1,7 +1,7 @@
 import { loadConfig } from '../src/platform/config.ts';
 import type { Event } from '../src/platform/events.ts';
 import { claimRuns } from '../src/store/claimRuns.ts';
-import { createDatabase, type Database } from '../src/store/database.ts';
+import { createDatabase, type Database, errorCode } from '../src/store/database.ts';
 import { markDue } from '../src/store/markDue.ts';
 import { pruneRuns } from '../src/store/pruneRuns.ts';
 import { recordOutcome } from '../src/store/recordOutcome.ts';
@@ -42,7 +42,8 @@ export async function runStorm(
   const errors: string[] = [];
   const endsAtMs = Date.now() + seconds * 1000;
   const repeat = async (work: () => Promise<unknown>) => {
-    while (Date.now() < endsAtMs) await work().catch((error: unknown) => errors.push(String(error).slice(0, 200)));
+    while (Date.now() < endsAtMs)
+      await work().catch((error: unknown) => errors.push(`${errorCode(error)} ${String(error).slice(0, 200)}`));
   };
   let afterJobId = 0;
   await Promise.all([
