@@ -8,7 +8,9 @@ const HELP = `BJR ${VERSION}: runs shell commands on a cron schedule, with a RES
 
   bjr api        the REST API on PORT (4000)
   bjr worker     claims due jobs and runs them; stands for election as the leader
-  bjr migrate    creates or updates the database; on the first start its users too
+  bjr migrate    creates or updates the database; on the first start its users too (not: --without-users)
+  bjr after-restore   makes a database that was restored from a backup safe to start on (docs/backup.md)
+  bjr import-legacy   takes over what the first BJR has (--help)
   bjr dev        all of it, over a private MySQL and Redis (also: bin/dev)
   bjr openapi    prints the OpenAPI description; --check compares it with openapi.json
   bjr settings   lists all settings; --check compares the list with docs/configuration.md, --write puts it there
@@ -28,7 +30,8 @@ async function main(command: string | undefined, rest: string[]): Promise<number
   if (command === 'dev') return (await import('./commands/dev.ts')).runDev(rest, process.env);
   if (command === 'openapi') return (await import('./commands/openapi.ts')).runOpenApi(rest);
   if (command === 'settings') return (await import('./commands/settings.ts')).runSettings(rest);
-  if (values['help'] || command === undefined) return say(HELP);
+  const hasOwnHelp = command === 'import-legacy';
+  if ((values['help'] && !hasOwnHelp) || command === undefined) return say(HELP);
   const config = loadConfig(process.env);
   const log = createLog(config.log);
   switch (command) {
@@ -37,7 +40,11 @@ async function main(command: string | undefined, rest: string[]): Promise<number
     case 'worker':
       return (await import('./commands/worker.ts')).runWorker(config, log);
     case 'migrate':
-      return (await import('./commands/migrate.ts')).runMigrate(config, log);
+      return (await import('./commands/migrate.ts')).runMigrate(rest, config, log);
+    case 'after-restore':
+      return (await import('./commands/afterRestore.ts')).runAfterRestore(config, log);
+    case 'import-legacy':
+      return (await import('./commands/importLegacy.ts')).runImportLegacy(rest, config);
     default:
       console.error(`There is no command '${command}'.\n\n${HELP}`);
       return 2;

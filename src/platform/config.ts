@@ -20,6 +20,7 @@ export type Config = ReturnType<typeof shape>;
 export type DatabaseConfig = Config['database'];
 export type RedisConfig = Config['redis'];
 export type WorkerConfig = Config['worker'];
+export type LegacyDatabaseConfig = NonNullable<Config['legacyDatabase']>;
 /** Which OS user commands run as. */
 export type JobUserConfig = WorkerConfig['jobUser'];
 
@@ -75,6 +76,17 @@ function unsafeValue(value: string, { bytesMin = 0, refuses, exampleFrom }: InPr
 /** Null: in clear. Without certificates of its own, authorities that Node knows count. */
 const tlsOf = (isOn: boolean, ca: string | undefined) => (isOn ? { ca: ca ?? null } : null);
 
+function readDatabaseUrl(text: string) {
+  const url = new URL(text);
+  return {
+    name: decodeURIComponent(url.pathname.slice(1)),
+    host: url.hostname,
+    port: Number(url.port || 3306),
+    username: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+  };
+}
+
 function shape(env: Environment) {
   const isProduction = env.NODE_ENV === 'production';
   const database = env.BJR_DATABASE ?? `bjr_${env.NODE_ENV}`;
@@ -109,6 +121,8 @@ function shape(env: Environment) {
       connectionsMax: env.BJR_DATABASE_POOL,
       tls: tlsOf(env.BJR_DATABASE_TLS, env.BJR_DATABASE_TLS_CA),
     },
+    /** Null: it is not named. */
+    legacyDatabase: env.LEGACY_DATABASE_URL ? readDatabaseUrl(env.LEGACY_DATABASE_URL) : null,
     redis: {
       host: env.REDIS_HOST,
       port: env.REDIS_PORT,

@@ -278,6 +278,21 @@ const commands = {
   ),
 };
 
+const legacy = {
+  LEGACY_DATABASE_URL: setting(
+    z
+      .string()
+      .refine(isMysqlUrl, 'must be mysql://USER:PASSWORD@HOST:PORT/DATABASE, with % codes for what is special in a URL')
+      .optional(),
+    "the first BJR's database, which `bjr import-legacy` only reads: `mysql://USER:PASSWORD@HOST:PORT/DATABASE`",
+    { values: 'URL', fallback: 'none', isSecret: true },
+  ),
+};
+
+function isMysqlUrl(text: string): boolean {
+  return URL.canParse(text) && new URL(text).protocol === 'mysql:' && new URL(text).pathname.length > 1;
+}
+
 /** By what they are for, in the order in which they are told. */
 export const SECTIONS: Record<string, Record<string, z.ZodType>> = {
   General: general,
@@ -287,6 +302,7 @@ export const SECTIONS: Record<string, Record<string, z.ZodType>> = {
   'The leader': scheduler,
   Workers: worker,
   Commands: commands,
+  'The first BJR': legacy,
 };
 
 export const environment = z.object({
@@ -297,6 +313,7 @@ export const environment = z.object({
   ...scheduler,
   ...worker,
   ...commands,
+  ...legacy,
 });
 
 export type Environment = z.infer<typeof environment>;

@@ -19,6 +19,7 @@ import {
 } from 'drizzle-orm/mysql-core';
 import { AUDIT_KINDS, AUDIT_OPERATIONS, type Fields } from '../domain/audit.ts';
 import { CALLBACK_POLICIES, DELIVERY_STATES } from '../domain/delivery.ts';
+import { LEGACY_KINDS } from '../domain/legacy.ts';
 import { MISFIRE_POLICIES, MISFIRE_REASONS } from '../domain/misfire.ts';
 import { OUTCOMES } from '../domain/outcome.ts';
 import { JOB_STATES, TRIGGERS } from '../domain/plan.ts';
@@ -376,6 +377,17 @@ export const jobStatJobs = mysqlTable(
     jobId: ref('job_id').notNull(),
   },
   (t) => [primaryKey({ columns: [t.period, t.startAt, t.userId, t.jobId] })],
+);
+
+/** Which row of the first BJR's database became which here: an import that is run again goes on where it was. */
+export const legacyIds = mysqlTable(
+  'legacy_ids',
+  {
+    kind: mysqlEnum('kind', LEGACY_KINDS).notNull(),
+    legacyId: ref('legacy_id').notNull(),
+    id: ref('id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.legacyId] })],
 );
 
 /** How far the leader's recurring duties have come. */

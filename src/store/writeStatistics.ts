@@ -104,14 +104,14 @@ export async function writeFromRuns(db: Database, rows: Rows): Promise<void> {
   );
 }
 
-/** Notes which jobs ran in a minute's day and week: how many they were does not follow from the hours. */
-export async function noteJobs(db: Database, { start, userIds }: Rows): Promise<void> {
+/** Notes which jobs ran in the day and week of a minute, or of a whole day: how many they were does not follow from the hours. */
+export async function noteJobs(db: Database, { period: part, start, userIds }: Rows): Promise<void> {
   for (const period of ['day', 'week'] as const) {
     await db.execute(sql`
       INSERT IGNORE INTO job_stat_jobs (period, start_at, user_id, job_id)
       SELECT DISTINCT ${period}, ${periodStart(period, start)}, user_id, job_id
       FROM job_runs FORCE INDEX (job_runs_started)
-      WHERE ${inArray(sql`user_id`, userIds)} AND started_at >= ${start} AND started_at < ${periodEnd('minute', start)}
+      WHERE ${inArray(sql`user_id`, userIds)} AND started_at >= ${start} AND started_at < ${periodEnd(part, start)}
         AND outcome IS NOT NULL`);
   }
 }
