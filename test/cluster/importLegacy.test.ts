@@ -74,7 +74,7 @@ describe('an import of the first BJR', () => {
     expect(await count('folders')).toBe(4);
     // Each run whose output is there there, and no other.
     const [outputs] = await target.query(
-      `SELECT COUNT(*) AS there, SUM(o.run_id IS NOT NULL AND (o.stdout_truncated OR (MD5(o.stdout) = MD5(r.stdout) AND MD5(o.stderr) = MD5(r.stderr)))) AS here
+      `SELECT COUNT(*) AS there, SUM(o.run_id IS NOT NULL AND (o.stdout_truncated OR (SHA2(o.stdout, 256) = SHA2(r.stdout, 256) AND SHA2(o.stderr, 256) = SHA2(r.stderr, 256)))) AS here
        FROM ${legacy}.job_runs r LEFT JOIN run_outputs o ON o.run_id = r.id WHERE LENGTH(r.stdout) + LENGTH(r.stderr) > 0`,
     );
     expect(Number(outputs?.['here'])).toBe(outputs?.['there']);

@@ -46,10 +46,7 @@ export async function insertKeepingIds<T extends MySqlTable>(
   );
   const ids = new Map(rows.map(({ legacyId }) => [legacyId, legacyId]));
   const kept = rows.filter(({ legacyId }) => !used.has(legacyId));
-  if (kept.length > 0)
-    await tx
-      .insert(table)
-      .values(kept.map(({ legacyId, values }) => ({ ...values, id: legacyId }) as T['$inferInsert']));
+  if (kept.length > 0) await tx.insert(table).values(kept.map(({ legacyId, values }) => ({ ...values, id: legacyId })));
   for (const { legacyId, values } of rows.filter((row) => used.has(row.legacyId)))
     ids.set(legacyId, insertId(await tx.insert(table).values(values)));
   await noteTakenOver(tx, kind, ids);

@@ -1,4 +1,4 @@
-import { asc, eq, inArray, sql } from 'drizzle-orm';
+import { asc, inArray, sql } from 'drizzle-orm';
 import type { LegacyRun } from '../../domain/legacy.ts';
 import { addRun, type RunningSums } from '../../domain/statistics.ts';
 import type { Queryable } from '../database.ts';
@@ -46,7 +46,7 @@ export async function insertImportedRuns(tx: Queryable, imported: ImportedRun[])
     const standing = standings.get(jobId);
     if (standing) standings.set(jobId, moveOn(standing, run, attempts[index] ?? 1));
   }
-  for (const [jobId, standing] of standings) await tx.update(jobs).set(columnsOf(standing)).where(eq(jobs.id, jobId));
+  await writeStandings(tx, standings);
   return ids;
 }
 
@@ -113,19 +113,38 @@ function moveOn(standing: Standing, run: LegacyRun, attempt: number): Standing {
   };
 }
 
+/** One statement: a batch of runs may be of as many jobs. */
+async function writeStandings(tx: Queryable, standings: Map<number, Standing>): Promise<void> {
+  const rows = [...standings].map(([id, standing]) => {
+    const values = Object.entries({ id, ...columnsOf(standing) });
+    return sql`SELECT ${sql.join(
+      values.map(([name, value]) => sql`${value} AS ${sql.identifier(name)}`),
+      sql`, `,
+    )}`;
+  });
+  const names = Object.keys(columnsOf(NONE));
+  const assignments = names.map((name) => sql`jobs.${sql.identifier(name)} = new.${sql.identifier(name)}`);
+  await tx.execute(sql`
+    UPDATE jobs JOIN (${sql.join(rows, sql` UNION ALL `)}) AS new ON new.id = jobs.id
+    SET ${sql.join(assignments, sql`, `)}`);
+}
+
+const NO_SUMS: RunningSums = { count: 0, sumMs: 0, minMs: 0, maxMs: 0, weightedMs: 0 };
+const NONE: Standing = { userId: 0, lastRun: null, success: null, durations: NO_SUMS, lags: NO_SUMS };
+
 function columnsOf({ lastRun, success, durations, lags }: Standing) {
   return {
-    lastRun,
+    last_run: lastRun,
     success,
-    durationCount: durations.count,
-    durationSumMs: durations.sumMs,
-    durationMinMs: durations.minMs,
-    durationMaxMs: durations.maxMs,
-    durationWeightedMs: durations.weightedMs,
-    lagCount: lags.count,
-    lagSumMs: lags.sumMs,
-    lagMinMs: lags.minMs,
-    lagMaxMs: lags.maxMs,
-    lagWeightedMs: lags.weightedMs,
+    duration_count: durations.count,
+    duration_sum_ms: durations.sumMs,
+    duration_min_ms: durations.minMs,
+    duration_max_ms: durations.maxMs,
+    duration_weighted_ms: durations.weightedMs,
+    lag_count: lags.count,
+    lag_sum_ms: lags.sumMs,
+    lag_min_ms: lags.minMs,
+    lag_max_ms: lags.maxMs,
+    lag_weighted_ms: lags.weightedMs,
   };
 }
