@@ -1,6 +1,6 @@
 /*
  * Starts commands and does nothing else: what the product is measured against. Arguments: execa or spawn, how many, how many
- * at a time. Says "ready", starts on the first input, and says "done" at the end.
+ * at a time. Says "ready", starts on the first input, says "done" at the end, and stays until its input ends.
  * JavaScript, because stripping types leaves memory behind, and a fork's cost follows the memory of the process that forks.
  */
 import { spawn } from 'node:child_process';
@@ -30,5 +30,5 @@ console.log('ready');
 process.stdin.once('data', async () => {
   await Promise.all(Array.from({ length: Number(concurrency) }, work));
   console.log('done');
-  process.exit();
+  process.stdin.once('end', () => process.exit());
 });

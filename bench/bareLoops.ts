@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { processorMs } from './processorTime.ts';
 
 export interface Loops {
   /** How a command is started. */
@@ -15,15 +16,26 @@ export interface Loops {
 const LOOP = fileURLToPath(new URL('bareLoop.mjs', import.meta.url));
 const PATH = process.env['PATH'] ?? '';
 
-/** Commands a second by lean processes that do nothing but start them, from the moment when all of them are ready. */
-export async function runLoops({ how, processes, commands, concurrency }: Loops): Promise<number> {
+export interface LoopsFound {
+  /** Commands a second. */
+  rate: number;
+  /** Processor time a command, of the loops and of the commands. */
+  processorMs: number;
+}
+
+/** By lean processes that do nothing but start them, from the moment when all of them are ready. */
+export async function runLoops({ how, processes, commands, concurrency }: Loops): Promise<LoopsFound> {
   const args = [how, commands / processes, concurrency / processes].map(String);
   const loops = Array.from({ length: processes }, () => startLoop(args));
   await Promise.all(loops.map(({ heard }) => heard('ready')));
-  const beganMs = performance.now();
+  const pids = loops.map(({ child }) => child.pid ?? 0);
+  const [beganMs, usedMs] = [performance.now(), processorMs(pids)];
   for (const { child } of loops) child.stdin?.write('go\n');
   await Promise.all(loops.map(({ heard }) => heard('done')));
-  return commands / ((performance.now() - beganMs) / 1000);
+  const rate = commands / ((performance.now() - beganMs) / 1000);
+  const found = { rate, processorMs: (processorMs(pids) - usedMs) / commands };
+  for (const { child } of loops) child.stdin?.end();
+  return found;
 }
 
 function startLoop(args: string[]) {

@@ -1,72 +1,109 @@
-import type { TestEnvironment } from '../test/support/environment.ts';
-import { runLoops, runXargs } from './bareLoops.ts';
+import { type LoopsFound, runLoops, runXargs } from './bareLoops.ts';
 import { addIdleJobs, drainDue } from './dueJobs.ts';
 import { type BenchServers, withServers } from './environment.ts';
-import { alternate, type Figure, type Scenario } from './scenario.ts';
+import { processorMs, withChildren } from './processorTime.ts';
+import { alternateAll, type Figure, mapValues, type Options, type Scenario } from './scenario.ts';
 
 /*
- * Runs a second where many jobs are due at once, from due to recorded, against bare loops in lean processes.
+ * Runs a second where many jobs are due at once, from due to recorded, against bare loops in lean processes; and what a run
+ * takes of the processors, all in all: commands, runners, coordinator, database and Redis.
  * Options: --jobs 2000 --concurrency 8
  */
 export const drain: Scenario = {
   about: 'runs a second of 2,000 due jobs, by one runner and by two, against bare loops',
   measure: (options) =>
     withServers(options, async (servers) => {
-      const commands = options.number('jobs', 2000, 200);
-      const concurrency = options.number('concurrency', 8);
-      const one = await startDrained(servers, { runners: 1, jobs: commands, concurrency });
-      const two = await startDrained(servers, { runners: 2, jobs: commands, concurrency });
-      const found = await alternate(options, {
-        execa1: () => runLoops({ how: 'execa', processes: 1, commands, concurrency }),
-        runners1: one.drain,
-        execa2: () => runLoops({ how: 'execa', processes: 2, commands, concurrency }),
-        runners2: two.drain,
-        spawn1: () => runLoops({ how: 'spawn', processes: 1, commands, concurrency }),
-        spawn2: () => runLoops({ how: 'spawn', processes: 2, commands, concurrency }),
-        xargs: () => runXargs({ commands, concurrency }),
+      const size = drainSize(options);
+      const commands = size.jobs;
+      const bare = (how: 'execa' | 'spawn', processes: number) => () => runLoops({ how, processes, commands, ...size });
+      const one = await startDrained(servers, { runners: 1, ...size });
+      const two = await startDrained(servers, { runners: 2, ...size });
+      const found = await alternateAll<string, LoopsFound>(options, {
+        'execa, 1 process': bare('execa', 1),
+        'one runner': one,
+        'execa, 2 processes': bare('execa', 2),
+        'two runners': two,
+        'spawn, 1 process': bare('spawn', 1),
+        'spawn, 2 processes': bare('spawn', 2),
+        'xargs -P': async () => ({ rate: await runXargs({ commands, ...size }), processorMs: Number.NaN }),
       });
-      const line = (runners: 1 | 2, baseline: keyof typeof found, goal?: Figure['goal']): Figure => ({
-        what: `drain, ${runners === 1 ? 'one runner' : 'two runners'}`,
-        unit: 'runs/s',
-        value: found[`runners${runners}`],
-        baseline: { what: BASELINES[baseline] ?? baseline, value: found[baseline] },
-        ...(goal && { goal }),
-      });
+      const compare = (what: string, than: string, goal?: Figure['goal']) =>
+        figureOf('rate', { what, value: found[what], than, baseline: found[than], goal });
       return [
-        line(1, 'execa1', { atLeast: 0.9 }),
-        line(1, 'spawn1'),
-        line(2, 'execa2', { atLeast: 0.8 }),
-        line(2, 'spawn2'),
-        line(2, 'xargs'),
+        compare('one runner', 'execa, 1 process', { atLeast: 0.9 }),
+        compare('one runner', 'spawn, 1 process'),
+        compare('two runners', 'execa, 2 processes', { atLeast: 0.8 }),
+        compare('two runners', 'spawn, 2 processes'),
+        compare('two runners', 'xargs -P'),
+        processorFigure('two runners', found),
       ];
     }),
 };
 
-const BASELINES: Record<string, string> = {
-  execa1: 'execa, 1 process',
-  spawn1: 'spawn, 1 process',
-  execa2: 'execa, 2 processes',
-  spawn2: 'spawn, 2 processes',
-  xargs: 'xargs -P',
-};
+export const drainSize = (options: Options) => ({
+  jobs: options.number('jobs', 2000, 200),
+  concurrency: options.number('concurrency', 8),
+});
+
+interface Comparison {
+  what: string;
+  value: LoopsFound | undefined;
+  than: string;
+  baseline: LoopsFound | undefined;
+  goal?: Figure['goal'];
+}
+
+const UNITS = { rate: 'runs/s', processorMs: 'ms' };
+
+function figureOf(key: keyof LoopsFound, { what, value, than, baseline, goal }: Comparison): Figure {
+  return {
+    what: `drain, ${what}`,
+    unit: UNITS[key],
+    value: value?.[key] ?? Number.NaN,
+    baseline: { what: than, value: baseline?.[key] ?? Number.NaN },
+    ...(goal && { goal }),
+  };
+}
+
+/** Where the processors are what limits it, this is the rate's ratio upside down. */
+export function processorFigure(what: string, found: Record<string, LoopsFound>): Figure {
+  const than = 'execa, 2 processes';
+  const comparison = { what, value: found[what], than, baseline: found[than], goal: { atMost: 1.25 } };
+  const figure = figureOf('processorMs', comparison);
+  return { ...figure, what: `${figure.what}: processor time a run` };
+}
 
 const COMMAND = 'echo hi';
 
-export interface Drained {
-  env: TestEnvironment;
-  /** Makes all jobs due at once; runs a second until the last is recorded. */
-  drain(): Promise<number>;
+/** Processor time by who took it; the runners' is with their commands'. */
+export interface Drained extends LoopsFound {
+  coordinatorMs: number;
+  runnersMs: number;
+  databaseMs: number;
+  redisMs: number;
 }
 
-/** A worker over a database of its own, warm: an idle one beside it costs the other nothing that is seen. */
+/**
+ * A worker over a database of its own, warm: an idle one beside it costs the other nothing that is seen. Returns what makes
+ * all its jobs due at once and waits until the last is recorded.
+ */
 export async function startDrained(
   servers: BenchServers,
   { runners, jobs, concurrency }: { runners: number; jobs: number; concurrency: number },
-): Promise<Drained> {
+): Promise<() => Promise<Drained>> {
   const env = await servers.createDatabase();
   await addIdleJobs(env, jobs, COMMAND);
-  await servers.start(env, 'worker', { RUNNERS: String(runners), WORKER_CONCURRENCY: String(concurrency) });
-  const drainAll = async () => jobs / (await drainDue(env, COMMAND)).seconds;
+  const settings = { RUNNERS: String(runners), WORKER_CONCURRENCY: String(concurrency) };
+  const worker = await servers.start(env, 'worker', settings);
+  const [, ...runnerPids] = withChildren(worker.pid);
+  const { database, redis } = servers.pids;
+  const parts = { coordinatorMs: [worker.pid], runnersMs: runnerPids, databaseMs: [database], redisMs: [redis] };
+  const drainAll = async () => {
+    const usedMs = mapValues(parts, processorMs);
+    const rate = jobs / (await drainDue(env, COMMAND)).seconds;
+    const takenMs = mapValues(parts, (pids, part) => (processorMs(pids) - usedMs[part]) / jobs);
+    return { rate, processorMs: Object.values(takenMs).reduce((sum, ms) => sum + ms, 0), ...takenMs };
+  };
   await drainAll();
-  return { env, drain: drainAll };
+  return drainAll;
 }

@@ -12,6 +12,7 @@ import type { Options } from './scenario.ts';
 
 /** Servers of a measurement's own, with the durability that they have by default. */
 export interface BenchServers {
+  pids: { database: number; redis: number };
   /** A new database with the users of the first start and no enabled job, and its settings. */
   createDatabase(): Promise<TestEnvironment>;
   /** A command of the program; resolves once it is ready. Its log goes to a file, as it would in production. */
@@ -36,6 +37,7 @@ export async function withServers<T>(options: Options, work: (servers: BenchServ
   const programs = new Set<Program>();
   try {
     return await work({
+      pids: servers.pids,
       async createDatabase() {
         const env = await createEnvironment({ LOG_LEVEL: 'info', STATE_DIRECTORY: join(folder, 'state') });
         environments.push(env);

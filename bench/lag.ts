@@ -42,7 +42,7 @@ async function measureSchedules(env: TestEnvironment, options: Options): Promise
   for (let minute = 0; minute < minutes; minute++) {
     options.say(`minute ${minute + 1} of ${minutes} …`);
     await delay(first + minute * 60_000 + BARE_AT_SECOND * 1000 - Date.now());
-    bare.push(1000 / (await runLoops({ how: 'execa', processes: 2, commands: 1000, concurrency: 10 })));
+    bare.push(1000 / (await runLoops({ how: 'execa', processes: 2, commands: 1000, concurrency: 10 })).rate);
   }
   await env.query('UPDATE jobs SET enabled = 0');
   return (

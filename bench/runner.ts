@@ -12,7 +12,7 @@ export const runner: Scenario = {
     const concurrency = options.number('concurrency', 8);
     const processes = options.number('runners', 1);
     const found = await alternate(options, {
-      bare: () => runLoops({ how: 'execa', processes, commands, concurrency }),
+      bare: async () => (await runLoops({ how: 'execa', processes, commands, concurrency })).rate,
       runner: () => runRunners({ runners: processes, commands, concurrency }),
     });
     const baseline = { what: `execa, ${processes} process(es)`, value: found.bare };

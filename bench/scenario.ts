@@ -50,16 +50,41 @@ export function readOptions(argv: string[]): Options {
 
 /** Measures each of several things once a round, one after the other, and returns the medians. */
 export async function alternate<Name extends string>(
-  { rounds, say }: Options,
+  options: Options,
   work: Record<Name, () => Promise<number>>,
 ): Promise<Record<Name, number>> {
-  const names = Object.keys(work) as Name[];
-  const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  const wrap = (one: () => Promise<number>) => async () => ({ value: await one() });
+  const found = await alternateAll(options, mapValues(work, wrap));
+  return mapValues(found, ({ value }) => value);
+}
+
+/** The same, where each tells several numbers. */
+export async function alternateAll<Name extends string, Found extends { [key in keyof Found]: number }>(
+  { rounds, say }: Options,
+  work: Record<Name, () => Promise<Found>>,
+): Promise<Record<Name, Found>> {
+  const all = mapValues(work, (): Found[] => []);
   for (let round = 1; round <= rounds; round++) {
-    for (const name of names) found[name].push(await work[name]());
-    say(`round ${round}: ${names.map((name) => `${name} ${format(found[name].at(-1) ?? Number.NaN)}`).join(', ')}`);
+    for (const name of Object.keys(work) as Name[]) {
+      const found = await work[name]();
+      all[name].push(found);
+      const figures = Object.entries<number>(found).map(([key, value]) => `${key} ${format(value)}`);
+      say(`round ${round}, ${name}: ${figures.join(', ')}`);
+    }
   }
-  return Object.fromEntries(names.map((name) => [name, median(found[name])])) as Record<Name, number>;
+  return mapValues(all, (rows) => {
+    const [first] = rows;
+    if (!first) throw new Error('At least one round is needed');
+    return mapValues(first as Record<keyof Found, number>, (_, key) => median(rows.map((row) => row[key]))) as Found;
+  });
+}
+
+export function mapValues<Key extends PropertyKey, From, To>(
+  from: Record<Key, From>,
+  map: (value: From, key: Key) => To,
+): Record<Key, To> {
+  const entries = Object.entries(from) as [Key, From][];
+  return Object.fromEntries(entries.map(([key, value]) => [key, map(value, key)])) as Record<Key, To>;
 }
 
 export const median = (values: number[]) => percentile(values, 0.5);

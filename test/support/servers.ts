@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ const onProgress = (line: string) => console.log(line);
 export interface ThrowawayServers {
   /** Where the tests find them (test/support/environment.ts). */
   env: Record<string, string>;
+  pids: { database: number; redis: number };
   stop(): Promise<void>;
 }
 
@@ -26,6 +27,7 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
   const folder = mkdtempSync(join(parent, 'bjr-test-'));
   const common = { toolsDir: TOOLS, path: process.env['PATH'] ?? '', onProgress };
   const stops: (() => Promise<void>)[] = [];
+  const readPid = (name: string) => Number(readFileSync(join(folder, name, `${name}.pid`), 'utf8'));
   const stop = async () => {
     await Promise.all(stops.map((stopOne) => stopOne()));
     rmSync(folder, { recursive: true, force: true });
@@ -52,6 +54,7 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
         // A container has none of them.
         ...(certificates && findProgram(kind, common) && { BJR_TEST_CERTIFICATES: JSON.stringify(certificates) }),
       },
+      pids: { database: readPid('database'), redis: readPid('redis') },
       stop,
     };
   } catch (error) {
