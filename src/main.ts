@@ -12,6 +12,7 @@ const HELP = `BJR ${VERSION}: runs shell commands on a cron schedule, with a RES
   bjr after-restore   makes a database that was restored from a backup safe to start on (docs/backup.md)
   bjr import-legacy   takes over what the first BJR has (--help)
   bjr dev        all of it, over a private MySQL and Redis (also: bin/dev)
+  bjr doctor     says what is missing or unsafe here: settings, database, Redis, job user, limits
   bjr openapi    prints the OpenAPI description; --check compares it with openapi.json
   bjr settings   lists all settings; --check compares the list with docs/configuration.md, --write puts it there
 
@@ -32,6 +33,7 @@ async function main(command: string | undefined, rest: string[]): Promise<number
   if (command === 'settings') return (await import('./commands/settings.ts')).runSettings(rest);
   const hasOwnHelp = command === 'import-legacy';
   if ((values['help'] && !hasOwnHelp) || command === undefined) return say(HELP);
+  if (command === 'doctor') return (await import('./commands/doctor.ts')).runDoctor(rest, process.env);
   const config = loadConfig(process.env);
   const log = createLog(config.log);
   switch (command) {

@@ -63,6 +63,19 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
   }
 }
 
+/** A Redis of a test's own, for what must not be done to the suite's. */
+export async function startThrowawayRedis(): Promise<{ port: number; stop(): Promise<void> }> {
+  const directory = mkdtempSync(join(tmpdir(), 'bjr-test-redis-'));
+  const redis = await startRedis({ toolsDir: TOOLS, path: process.env['PATH'] ?? '', onProgress, directory });
+  return {
+    port: redis.port,
+    async stop() {
+      await redis.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Those of the database's server; null where it has none. */
 export function certificatesOf(env: Record<string, string | undefined>): Certificates | null {
   const given = env['BJR_TEST_CERTIFICATES'];
