@@ -4,6 +4,7 @@
  */
 const mayImport = {
   api: ['services', 'store', 'redis', 'platform', 'domain'],
+  doctor: ['worker', 'store', 'redis', 'platform', 'domain'],
   services: ['store', 'redis', 'platform', 'domain'],
   worker: ['store', 'redis', 'platform', 'domain', 'runner/protocol', 'runner/escapees'],
   scheduler: ['store', 'redis', 'platform', 'domain'],
@@ -25,6 +26,7 @@ const library = {
   execa: ['runner', 'embedded'],
   '(ofetch|undici|ipaddr.js)': ['worker'],
   '(pino|pino-pretty)': ['platform'],
+  'prom-client': ['platform'],
 };
 
 const layers = Object.entries(mayImport).map(([layer, allowed]) => ({

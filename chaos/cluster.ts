@@ -86,6 +86,7 @@ export async function startCluster(kind: DatabaseKind, onProgress: (line: string
     REDIS_HOST: '127.0.0.1',
     REDIS_PORT: String(redis.port),
     PORT: String(apiPort),
+    METRICS_PORT: '0',
   };
   await migrateDatabase(loadConfig(env).database);
 

@@ -4,6 +4,7 @@ import { send } from './envelope.ts';
 import { answerError } from './errors.ts';
 import { readLanguage, say } from './messages/say.ts';
 import { requireCaller } from './middleware/authentication.ts';
+import { observe } from './middleware/observe.ts';
 import { allowOrigins } from './middleware/origins.ts';
 import { readParams } from './middleware/params.ts';
 import { securityHeaders } from './middleware/securityHeaders.ts';
@@ -45,7 +46,7 @@ export function createApi(parts: ApiParts): Api {
   const api = new OpenAPIHono<ApiEnv>({ strict: false });
   api.onError((error, c) => answerError(error, c, parts.log));
   api.notFound((c) => send(c, { status: 404, message: say(c, 'not_found'), object: {}, objectType: '' }));
-  api.use(readLanguage);
+  api.use(observe(parts), readLanguage);
   api.use(securityHeaders(parts), allowOrigins(parts));
   api.use(
     bodyLimit({

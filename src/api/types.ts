@@ -1,3 +1,4 @@
+import type { Emit } from '../platform/events.ts';
 import type { Log } from '../platform/log.ts';
 import type { WorkerCommands } from '../redis/workerCommands.ts';
 import type { WorkerRegistry } from '../redis/workers.ts';
@@ -23,5 +24,6 @@ export interface ApiParts extends RunParts {
   trustedProxies: number;
   /** Whose pages may use the API from a browser: `https://app.example.com`. */
   corsOrigins: string[];
+  emit: Emit;
   log: Log;
 }

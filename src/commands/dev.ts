@@ -100,7 +100,7 @@ function keepSecret(home: string): string {
 async function supervise(settings: Env, url: string): Promise<number> {
   const migrated = await start('migrate', settings).ended;
   if (migrated !== 0) return migrated;
-  const parts = [start('api', settings), start('worker', settings)];
+  const parts = [start('api', settings), start('worker', { ...settings, METRICS_PORT: portBeside(settings) })];
   const stop = (signal: NodeJS.Signals) => {
     for (const { child } of parts) child.kill(signal);
   };
@@ -113,6 +113,11 @@ async function supervise(settings: Env, url: string): Promise<number> {
   stop('SIGTERM');
   const codes = await Promise.all(parts.map(({ ended }) => ended));
   return first === 'stopped' ? Math.max(...codes) : 1;
+}
+
+/** Both on one machine: the worker's metrics are on the port after the API's. */
+function portBeside({ METRICS_PORT: port = '' }: Env): string {
+  return port === '0' ? '0' : String(Number(port || 9464) + 1);
 }
 
 interface Part {

@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { createDatabaseClock, monotonicMs } from '../platform/clock.ts';
 import type { Config } from '../platform/config.ts';
-import { logEvents } from '../platform/events.ts';
+import { logEvents, tellAll } from '../platform/events.ts';
 import type { Log } from '../platform/log.ts';
+import { addBacklog } from '../platform/metrics/backlog.ts';
+import { addPool, addRedis } from '../platform/metrics/connections.ts';
+import { countRetries } from '../platform/metrics/countRetries.ts';
+import { countRuns } from '../platform/metrics/countRuns.ts';
+import { serveProbes } from '../platform/metrics/listener.ts';
+import { createRegistry } from '../platform/metrics/registry.ts';
+import { addWorker } from '../platform/metrics/worker.ts';
 import { createService } from '../platform/service.ts';
 import { VERSION } from '../platform/version.ts';
 import { listenForCancels } from '../redis/cancels.ts';
@@ -16,9 +23,10 @@ import { createElection, everyoneLeads } from '../scheduler/election.ts';
 import { createHousekeeping } from '../scheduler/housekeeping.ts';
 import { createLeaderPass } from '../scheduler/leader.ts';
 import { createReaper } from '../scheduler/reap.ts';
-import { createDatabase, readNowMs } from '../store/database.ts';
+import { createDatabase, RETRIED, readNowMs } from '../store/database.ts';
 import { createDatabaseLeaderLock } from '../store/leaderLock.ts';
 import { outputBytesFitting } from '../store/outputRoom.ts';
+import { readBacklog } from '../store/readBacklog.ts';
 import { awaitSchema } from '../store/requireSchema.ts';
 import { createDatabaseContact } from '../worker/databaseContact.ts';
 import { createDeliverer } from '../worker/deliver.ts';
@@ -33,7 +41,8 @@ import { onStopSignals } from './stopSignals.ts';
 export async function runWorker(config: Config, log: Log): Promise<number> {
   const workerId = randomUUID();
   const workerLog = log.child({ workerId });
-  const emit = logEvents(workerLog);
+  const metrics = createRegistry();
+  const emit = tellAll(logEvents(workerLog), countRuns(metrics, monotonicMs), countRetries(metrics, RETRIED.keys()));
   const jobUserOf = createJobUsers(config.worker.jobUser, {
     isProduction: config.isProduction,
     uid: process.getuid?.(),
@@ -41,6 +50,17 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const db = createDatabase(config.database, emit);
   const redis = connectRedis(config.redis, workerLog);
   const spool = createSpool(config.worker.spoolDirectory, workerLog);
+  addPool(metrics, db.poolUse);
+  addRedis(metrics, () => redis.status === 'ready');
+  const isDatabaseUp = addBacklog(metrics, () => readBacklog(db));
+  let isWorking = false;
+  // Before anything is waited for: probes are asked from the first moment.
+  await serveProbes({
+    config: config.metrics,
+    render: () => metrics.metrics(),
+    isReady: async () => isWorking && (await isDatabaseUp()),
+    log: workerLog,
+  });
   await Promise.all([awaitSchema(db, workerLog), awaitRedis(redis, 2000)]);
 
   const clock = createDatabaseClock();
@@ -89,6 +109,13 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
         emit,
       })
     : everyoneLeads;
+  addWorker(metrics, {
+    slots: config.worker.slots,
+    busy: worker.busy,
+    isQuiet: worker.isQuiet,
+    isLeading: election.isTrusted,
+    kept: spool.count,
+  });
   const { tickMs, auditKeepDays, deliveryKeepDays } = config.scheduler;
   const { upForMs: databaseUpForMs } = databaseContact;
   const reap = createReaper({ db, registry, wakeUps, leaseMs, databaseUpForMs, monotonic: monotonicMs, emit });
@@ -115,9 +142,11 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   await worker.start();
   leader.start();
   housekeeping.start();
+  isWorking = true;
   workerLog.info({ slots: config.worker.slots, runners: config.worker.runners }, 'The worker is ready');
 
   await isToStop;
+  isWorking = false;
   workerLog.info('Draining: no new claims; running commands may finish');
   await Promise.all([leader.stop(), housekeeping.stop()]);
   await election.resign();

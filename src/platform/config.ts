@@ -19,6 +19,7 @@ export class ConfigError extends Error {
 export type Config = ReturnType<typeof shape>;
 export type DatabaseConfig = Config['database'];
 export type RedisConfig = Config['redis'];
+export type MetricsConfig = Config['metrics'];
 export type WorkerConfig = Config['worker'];
 export type LegacyDatabaseConfig = NonNullable<Config['legacyDatabase']>;
 /** Which OS user commands run as. */
@@ -95,6 +96,8 @@ function shape(env: Environment) {
     isProduction,
     hostname: hostname(),
     log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT },
+    /** Metrics and probes have a listener of their own; port 0: none. */
+    metrics: { host: env.METRICS_BIND_ADDRESS, port: env.METRICS_PORT },
     api: {
       host: env.BIND_ADDRESS ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
       port: env.PORT,

@@ -4,6 +4,7 @@ import type { Log } from './log.ts';
 
 /** One event per transition, with ids. Logs and metrics subscribe; nothing else depends on them. */
 export type Event =
+  | { type: 'batch_claimed'; count: number; durationMs: number }
   | { type: 'run_claimed'; jobId: number; runId: number; leaseToken: number; lagMs: number | null }
   | { type: 'run_started'; jobId: number; runId: number; pid: number }
   | { type: 'run_recorded'; jobId: number; runId: number; outcome: Outcome; durationMs: number }
@@ -17,16 +18,26 @@ export type Event =
   | { type: 'marked'; count: number }
   | { type: 'leader_elected'; by: 'redis' | 'database' }
   | { type: 'leader_resigned'; reason: string }
-  | { type: 'transaction_retried'; code: string; attempt: number };
+  | { type: 'transaction_retried'; code: string; attempt: number }
+  | { type: 'request_answered'; method: string; route: string; status: number; durationMs: number };
 
 export type Emit = (event: Event) => void;
 
+/** Tells each of them. */
+export const tellAll =
+  (...subscribers: Emit[]): Emit =>
+  (event) => {
+    for (const tell of subscribers) tell(event);
+  };
+
 const QUIET = new Set<Event['type']>([
+  'batch_claimed',
   'run_claimed',
   'run_started',
   'marked',
   'transaction_retried',
   'callback_delivered',
+  'request_answered',
 ]);
 const ALARMING = new Set<Event['type']>(['lease_lost', 'run_reaped', 'misfired', 'schedule_broken', 'callback_failed']);
 

@@ -96,6 +96,14 @@ const general = {
     'the least that is logged',
   ),
   LOG_FORMAT: setting(z.enum(['json', 'pretty']).default('json'), 'a JSON object a line, or for the eye'),
+  METRICS_PORT: setting(
+    integer(0, 65_535).default(9464),
+    'port of [metrics and probes](metrics.md), of the API as of a worker; 0: none. Two processes on one machine need two',
+  ),
+  METRICS_BIND_ADDRESS: setting(
+    z.string().default('127.0.0.1'),
+    'address that they are served on; `0.0.0.0` in a container',
+  ),
 };
 
 const api = {

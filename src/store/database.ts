@@ -19,7 +19,17 @@ export interface Database extends Queryable {
   transact<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** A connection of its own, outside the pool: for a lock that lives as long as its connection. */
   dedicate(): Promise<DedicatedConnection>;
+  /** How much of the pool is in use. */
+  poolUse(): PoolUse;
   close(): Promise<void>;
+}
+
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  /** Statements and transactions that wait for a connection. */
+  waiting: number;
+  max: number;
 }
 
 export interface DedicatedConnection {
@@ -30,7 +40,8 @@ export interface DedicatedConnection {
 }
 
 const ATTEMPTS_MAX = 8;
-const RETRIED = new Map([
+/** Errors after which a transaction is run again. */
+export const RETRIED = new Map([
   ['ER_LOCK_DEADLOCK', 'deadlock'],
   ['ER_LOCK_WAIT_TIMEOUT', 'lock timeout'],
   // MariaDB: the row changed since the snapshot that this transaction reads.
@@ -54,6 +65,7 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   return Object.assign(db, {
     transact: <T>(work: (tx: Queryable) => Promise<T>) => retryDeadlocks(() => db.transaction((tx) => work(tx)), emit),
     dedicate: () => dedicate(config),
+    poolUse: () => poolUse(pool.pool, config.connectionsMax),
     close: () => pool.end(),
   });
 }
@@ -68,6 +80,17 @@ export function serverOptions({ host, port, username: user, password, tls }: Dat
   // A certificate that is not the host's is refused before the password is sent; so is a server without TLS.
   const ssl = tls && { verifyIdentity: true, ...(tls.ca !== null && { ca: tls.ca }) };
   return { host, port, user, password, connectTimeout: 5000, ...(ssl && { ssl }) };
+}
+
+/** mysql2 has no other way to ask. */
+function poolUse(pool: object, max: number): PoolUse {
+  const length = (name: string) => {
+    const queue: unknown = Reflect.get(pool, name);
+    if (typeof queue !== 'object' || !queue || !('length' in queue)) throw new Error(`mysql2's pool has no ${name}`);
+    return Number(queue.length);
+  };
+  const idle = length('_freeConnections');
+  return { busy: length('_allConnections') - idle, idle, waiting: length('_connectionQueue'), max };
 }
 
 function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {

@@ -35,6 +35,9 @@ export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
     const { db, workerId, leaseMs, misfireGraceMs } = parts;
     const leasedAtMs = parts.monotonic();
     const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
+    if (claim.examined > 0) {
+      parts.emit({ type: 'batch_claimed', count: claim.runs.length, durationMs: parts.monotonic() - leasedAtMs });
+    }
     announce(claim, parts.emit);
     for (const run of claim.runs) parts.launch({ ...run, leasedAtMs });
     if (claim.examined === limit) return 0;
@@ -53,8 +56,9 @@ async function untilNextDue({ db, clock, monotonic }: ClaimLoopParts): Promise<n
 }
 
 function announce({ runs, misfires, broken, databaseNowMs }: Claim, emit: Emit): void {
-  for (const { jobId, runId, leaseToken, scheduledFor } of runs) {
-    const lagMs = scheduledFor && databaseNowMs - scheduledFor.getTime();
+  for (const { jobId, runId, leaseToken, scheduledFor, attempt } of runs) {
+    // A retry's distance from its occurrence is no lag.
+    const lagMs = scheduledFor && attempt === 1 ? databaseNowMs - scheduledFor.getTime() : null;
     emit({ type: 'run_claimed', jobId, runId, leaseToken, lagMs });
   }
   for (const { jobId, count, reason } of misfires) emit({ type: 'misfired', jobId, count, reason });

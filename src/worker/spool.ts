@@ -15,6 +15,8 @@ export interface Spool {
   keep(outcome: RunOutcome): Promise<boolean>;
   /** It has been recorded, or refused. Without effect where it was not kept. */
   forget(outcome: SpoolKey): Promise<void>;
+  /** How many are there, of this process or another; null where nobody can tell. */
+  count(): Promise<number | null>;
   /** What processes that are gone have left. */
   findLeft(): Promise<RunOutcome[]>;
 }
@@ -33,6 +35,8 @@ export function createSpool(directory: string, log: Log): Spool {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const owner = identify(process.pid);
   const pathOf = ({ runId, leaseToken }: SpoolKey) => join(directory, `${runId}-${leaseToken}${SUFFIX}`);
+
+  const list = async () => (await readdir(directory)).filter((name) => name.endsWith(SUFFIX));
 
   const read = async (name: string): Promise<SpoolFile | null> => {
     const path = join(directory, name);
@@ -65,8 +69,13 @@ export function createSpool(directory: string, log: Log): Spool {
         log.error({ err: error, path: pathOf(key) }, 'A recorded outcome cannot be removed'),
       );
     },
+    count: () =>
+      list().then(
+        (names) => names.length,
+        () => null,
+      ),
     async findLeft() {
-      const names = (await readdir(directory)).filter((name) => name.endsWith(SUFFIX));
+      const names = await list();
       const left: RunOutcome[] = [];
       for (const name of names) {
         const file = await read(name);

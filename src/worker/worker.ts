@@ -17,6 +17,10 @@ export interface Worker {
   start(): Promise<void>;
   /** Claims nothing any more, or again; what runs goes on. */
   setQuiet(isQuiet: boolean): void;
+  /** Runs under way. */
+  busy(): number;
+  /** Claims nothing: it has been told so, or is draining. */
+  isQuiet(): boolean;
   /** Ends a run that its user does not want any more, if it is one of this worker's. */
   cancel(runId: number): void;
   /** There may be something to claim. */
@@ -70,7 +74,8 @@ export function createWorker(parts: WorkerParts): Worker {
       emit,
     }),
   });
-  const leases = createLeaseKeeper({ ...parts, running, isQuiet: () => isQuiet || isDraining });
+  const claimsNothing = () => isQuiet || isDraining;
+  const leases = createLeaseKeeper({ ...parts, running, isQuiet: claimsNothing });
 
   const spooled = createService({
     name: 'spool',
@@ -101,6 +106,8 @@ export function createWorker(parts: WorkerParts): Worker {
       leases.beat();
       claims.wake();
     },
+    busy: () => running.all.size,
+    isQuiet: claimsNothing,
     cancel(runId) {
       if (running.all.has(runId)) pool.kill(runId, 'canceled', config.killGraceMs);
     },

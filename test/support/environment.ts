@@ -60,6 +60,7 @@ export function baseEnvironment(): Record<string, string> {
     BJR_DATABASE_PASSWORD: given('BJR_TEST_DATABASE_PASSWORD'),
     REDIS_HOST: '127.0.0.1',
     REDIS_PORT: given('BJR_TEST_REDIS_PORT'),
+    METRICS_PORT: '0',
     JOB_DIRECTORY: '/tmp',
     STATE_DIRECTORY: join(tmpdir(), `bjr-state-${process.pid}`),
   };

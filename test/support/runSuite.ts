@@ -20,6 +20,7 @@ const DATABASES: DatabaseKind[] = ['mysql', 'mariadb'];
 /** What touches no database, or says nothing of one, need not run twice. */
 const ONCE = [
   ...['domain/**', 'engine/**', 'platform/**', 'embedded/**', 'browser/**', 'deploy/**', 'api/fuzz.test.ts'],
+  'cluster/metrics.test.ts',
   ...['callbackTarget', 'headers', 'requests', 'slowClients', 'tokens'].map((name) => `security/${name}.test.ts`),
 ].flatMap((part) => ['--exclude', `test/${part}`]);
 

@@ -1,0 +1,25 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { VERSION } from '../version.ts';
+
+export type { Registry };
+
+/** Their names end in _total and they are no counters: each has a sibling without it, by type. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+/** For what is asked beside a process's own. */
+export const createGauges = (): Registry => new Registry();
+
+/** What a process counts of itself: to begin with its version, memory, CPU time and event loop. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  new Gauge({
+    name: 'bjr_build_info',
+    help: 'Always 1; the label says which version of BJR runs.',
+    labelNames: ['version'],
+    registers: [registry],
+    aggregator: 'first',
+  }).set({ version: VERSION }, 1);
+  return registry;
+}
