@@ -1,6 +1,7 @@
 import type { DatabaseConfig } from '../platform/config.ts';
 import { type Database, errorCode, readNowMs } from '../store/database.ts';
 import { findMissingIndexes, type Index, readVariables } from '../store/inspect.ts';
+import { outputBytesFitting } from '../store/outputRoom.ts';
 import { requireSchema, SchemaOutdated } from '../store/requireSchema.ts';
 import { checkClock } from './clock.ts';
 import { type Finding, failure, ok, reasonOf, warning } from './finding.ts';
@@ -29,7 +30,7 @@ export async function checkDatabase(check: DatabaseCheck): Promise<Finding[]> {
     ok('database', `${where} answers`),
     judgeVersion(variables.get('version') ?? ''),
     ...judgeSession(variables),
-    judgePackets(variables, check.outputBytesMax),
+    await checkOutput(db, check.outputBytesMax),
     judgeConnections(variables, check.connections),
     await checkClock('database clock', () => readNowMs(db), wallClock),
     ...(await checkSchema(db)),
@@ -44,7 +45,6 @@ const VARIABLES = [
   'sql_mode',
   'log_bin',
   'binlog_format',
-  'max_allowed_packet',
   'max_connections',
 ];
 
@@ -104,17 +104,12 @@ export function judgeSession(variables: Map<string, string>): Finding[] {
   return findings;
 }
 
-/** Both streams of a run go in one statement, in which a byte can take two. */
-function judgePackets(variables: Map<string, string>, outputBytesMax: number): Finding {
-  const max = Number(variables.get('max_allowed_packet'));
-  const needed = 4 * outputBytesMax + 65_536;
+async function checkOutput(db: Database, outputBytesMax: number): Promise<Finding> {
+  const fitting = await outputBytesFitting(db);
   const what = 'max_allowed_packet';
-  if (max >= needed) return ok(what, `${max} bytes`);
-  return failure(
-    what,
-    `${max} bytes; a run's output can need ${needed}`,
-    `max_allowed_packet = ${needed}, or a smaller OUTPUT_LIMIT_BYTES`,
-  );
+  if (outputBytesMax <= fitting) return ok(what, `takes ${fitting} bytes of a stream`);
+  const says = `takes ${fitting} bytes of a stream, so of ${outputBytesMax} no more is kept`;
+  return warning(what, says, 'a larger max_allowed_packet, or a smaller OUTPUT_LIMIT_BYTES');
 }
 
 function judgeConnections(variables: Map<string, string>, connections: number): Finding {
