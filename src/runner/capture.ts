@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BoundedOutput, createBoundedOutput } from './boundedOutput.ts';
 import type { Pipes } from './pipes.ts';
 import type { StartRequest } from './protocol.ts';
@@ -56,9 +55,12 @@ function captureStream(output: BoundedOutput): Capture {
   };
 }
 
-async function settled(ended: Promise<void>): Promise<void> {
-  const timer = new AbortController();
-  const late = delay(OUTPUT_DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
-  await Promise.race([ended, late]);
-  timer.abort();
+function settled(ended: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, OUTPUT_DRAIN_MS);
+    void ended.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

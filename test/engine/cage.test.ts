@@ -450,7 +450,7 @@ describe.runIf(isRoot)(rootOnly('a pipe'), () => {
 });
 
 function childrenOf(pid: number): number[] {
-  const { stdout } = spawnSync('pgrep', ['-P', String(pid), '-f', 'src/runner/main'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('pgrep', ['-P', String(pid), '-f', 'bjr-runner-'], { encoding: 'utf8' });
   return stdout.trim().split('\n').filter(Boolean).map(Number);
 }
 

@@ -306,7 +306,7 @@ describe('a runner', () => {
 });
 
 function runnerPids(): number[] {
-  const { stdout } = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'src/runner/main'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'bjr-runner-'], { encoding: 'utf8' });
   return stdout.trim().split('\n').filter(Boolean).map(Number);
 }
 
