@@ -103,6 +103,6 @@ function beat({ registry, identity, config, running, isQuiet }: Parts): Promise<
     jobId,
     scheduledFor: scheduledFor?.toISOString() ?? null,
   }));
-  const heartbeat = { ...identity, slots: config.slots, busy: runs.length, isQuiet: isQuiet() };
+  const heartbeat = { ...identity, slots: config.slots, busy: running.busy(), isQuiet: isQuiet() };
   return registry.beat(heartbeat, runs, heartbeatMs(config.leaseMs));
 }

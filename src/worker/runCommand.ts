@@ -9,7 +9,11 @@ import { commandEnvironment } from './commandEnvironment.ts';
 import type { WorkerParts } from './parts.ts';
 import { type RecordParts, record } from './record.ts';
 
-export type RunCommandParts = RecordParts & Pick<WorkerParts, 'pool' | 'liveOutput' | 'clock' | 'config' | 'jobUserOf'>;
+export type RunCommandParts = RecordParts &
+  Pick<WorkerParts, 'pool' | 'liveOutput' | 'clock' | 'config' | 'jobUserOf'> & {
+    /** The command has ended, and is not recorded yet. */
+    onEnded(): void;
+  };
 
 /** A claimed run, with when its lease was asked for by the monotonic clock. */
 export type LeasedRun = ClaimedRun & { leasedAtMs: number };
@@ -22,6 +26,7 @@ export async function runCommand(run: LeasedRun, parts: RunCommandParts): Promis
     (pid) => parts.emit({ type: 'run_started', jobId, runId, pid }),
     (part) => void parts.liveOutput.append(runId, part),
   );
+  parts.onEnded();
   if (exit.killReason === 'lease_lost') {
     parts.log.error({ jobId, runId }, 'The command was ended: its lease was lost, or could not be renewed in time');
   }

@@ -45,12 +45,19 @@ export function createWorker(parts: WorkerParts): Worker {
     else void execute(run);
   };
 
-  const execute = (run: LeasedRun) =>
-    runCommand(run, { ...parts, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then((dueAt) => {
-      running.remove(run.runId);
-      // A slot is free, or the job is due again: the loop decides which matters.
-      if (running.free() === 1 || dueAt) claims.wake();
-    });
+  const execute = (run: LeasedRun) => {
+    const onEnded = () => {
+      running.end(run.runId);
+      if (running.free() === 1) claims.wake();
+    };
+    return runCommand(run, { ...parts, onEnded, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then(
+      (dueAt) => {
+        running.remove(run.runId);
+        // More may be claimed, or the job is due again: the loop decides which matters.
+        if (running.free() === 1 || dueAt) claims.wake();
+      },
+    );
+  };
 
   const release = async (run: LeasedRun) => {
     const isReleased = await releaseLease(db, run).catch((error: unknown) => log.error({ err: error }, 'No release'));
