@@ -295,7 +295,7 @@ describe("the API's metrics", () => {
     for (const name of ['due_oldest', 'unmarked_oldest', 'callbacks_overdue'])
       expect([name, Math.round((sumOf(seen, `bjr_${name}_seconds`) ?? 0) / 600)]).toEqual([name, 6]);
     expect(sumOf(seen, 'bjr_callbacks_pending')).toBe(1);
-    expect(Math.round((sumOf(seen, 'bjr_clock_skew_seconds') ?? 9) / 60)).toBe(0);
+    expect(Math.abs(sumOf(seen, 'bjr_clock_skew_seconds') ?? 60)).toBeLessThan(60);
 
     const worker = await startWorker(env.env);
     expect(await probe.value('bjr_workers', { state: 'claiming' })).toBe(1);
