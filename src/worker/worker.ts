@@ -113,7 +113,7 @@ export function createWorker(parts: WorkerParts): Worker {
       leases.beat();
       claims.wake();
     },
-    busy: () => running.all.size,
+    busy: () => running.busy(),
     isQuiet: claimsNothing,
     cancel(runId) {
       if (running.all.has(runId)) pool.kill(runId, 'canceled', config.killGraceMs);
