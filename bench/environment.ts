@@ -16,7 +16,7 @@ export interface BenchServers {
   /** A new database with the users of the first start and no enabled job, and its settings. */
   createDatabase(): Promise<TestEnvironment>;
   /** A command of the program; resolves once it is ready. Its log goes to a file, as it would in production. */
-  start(env: TestEnvironment, command: 'api' | 'worker', settings?: Record<string, string>): Promise<Program>;
+  start(env: TestEnvironment, command: Command, settings?: Record<string, string>): Promise<Program>;
 }
 
 export interface Program {
@@ -60,13 +60,19 @@ export async function withServers<T>(options: Options, work: (servers: BenchServ
   }
 }
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const COMMANDS = {
+  api: [fileOf('../src/main.ts'), 'api'],
+  worker: [fileOf('../src/main.ts'), 'worker'],
+  bareApi: [fileOf('bareApi.ts')],
+};
+type Command = keyof typeof COMMANDS;
 
-async function startProgram(command: string, env: Record<string, string>, log: string): Promise<Program> {
+async function startProgram(command: Command, env: Record<string, string>, log: string): Promise<Program> {
   const port = await findFreePort();
   const beganMs = performance.now();
   const output = openSync(log, 'w');
-  const child: ChildProcess = spawn(process.execPath, [MAIN, command], {
+  const child: ChildProcess = spawn(process.execPath, COMMANDS[command], {
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', output, output],
   });

@@ -1,3 +1,4 @@
+import { api } from './api.ts';
 import { drain } from './drain.ts';
 import { drainAged } from './drainAged.ts';
 import { fleet } from './fleet.ts';
@@ -13,7 +14,7 @@ import { readOptions, type Scenario } from './scenario.ts';
  * Measurements: `npm run bench` for all of them, `npm run bench -- NAME… [--quick] [--rounds 5] [--mariadb]
  * [--markdown FILE]` for some. Further options stand at the top of a scenario's file.
  */
-const SCENARIOS: Record<string, Scenario> = { drain, drainAged, lag, idle, runner, list, fleet };
+const SCENARIOS: Record<string, Scenario> = { drain, drainAged, lag, idle, runner, list, api, fleet };
 
 const argv = process.argv.slice(2);
 const names = argv.slice(0, argv.findIndex((word) => word.startsWith('--')) >>> 0);

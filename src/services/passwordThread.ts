@@ -1,7 +1,8 @@
+import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { compareSync, hashSync } from 'bcryptjs';
 
-/** bcrypt takes some 60 ms of computing: here it delays no request. */
+/** bcrypt takes some 60 ms of computing: here it delays no request, and a flood of sign-ins leaves the cores to the others. */
 export type PasswordTask = { id: number; password: string } & (
   | { kind: 'hash'; cost: number }
   | { kind: 'compare'; digest: string }
@@ -11,6 +12,9 @@ export interface PasswordAnswer {
   id: number;
   result: string | boolean;
 }
+
+/** On Linux a thread has a priority of its own; elsewhere this would be the whole process's. */
+if (process.platform === 'linux') setPriority(0, 10);
 
 parentPort?.on('message', (task: PasswordTask) => {
   const { id, password } = task;

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNotNull, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, type SQL, sql } from 'drizzle-orm';
 import type { JobDefinition } from '../domain/job.ts';
 import { settleSteps } from '../domain/misfire.ts';
 import { foldName } from '../domain/name.ts';
@@ -8,6 +8,7 @@ import type { Term } from '../domain/search/term.ts';
 import { countJobs } from './countJobs.ts';
 import { affectedRows, insertId, type Queryable, readNowMs } from './database.ts';
 import { insertMisfires } from './insertMisfires.ts';
+import { prepare } from './prepare.ts';
 import { NO_LEASE } from './recordOutcome.ts';
 import { jobRuns, jobs, jobTags, purges, users } from './schema.ts';
 import { conditionOf } from './search.ts';
@@ -20,12 +21,17 @@ export type Job = JobRow & { tags: string[] };
 export type JobWrite = JobDefinition & { tags?: string[] };
 
 export async function findJob(db: Queryable, { id, userId }: { id: number; userId: number }): Promise<Job | undefined> {
-  const [found] = await db
-    .select({ job: jobs, tags: tagNames })
-    .from(jobs)
-    .where(and(eq(jobs.id, id), eq(jobs.userId, userId)));
+  const [found] = await jobById(db).execute({ id, userId });
   return found && { ...found.job, tags: found.tags };
 }
+
+const jobById = prepare((db) =>
+  db
+    .select({ job: jobs, tags: tagNames })
+    .from(jobs)
+    .where(and(eq(jobs.id, sql.placeholder('id')), eq(jobs.userId, sql.placeholder('userId'))))
+    .prepare(),
+);
 
 export interface JobList {
   owner: Owner;
@@ -39,26 +45,32 @@ export async function listJobs(
   db: Queryable,
   { owner, terms, limit, offset }: JobList,
 ): Promise<{ jobs: Job[]; total: number }> {
-  const condition = await conditionOf(db, owner, terms);
-  // The page is found in the index first: rows, which may hold long commands, are read for it only.
+  const { userId } = owner;
+  const page = { userId, limit, offset };
+  const statement = terms.length === 0 ? pageOfAll(db) : pageOf(db, await conditionOf(db, owner, terms));
+  const [rows, total] = await Promise.all([statement.execute(page), countJobs(db, owner, terms)]);
+  return { jobs: rows.map(({ job, tags }) => ({ ...job, tags })), total };
+}
+
+/** The page is found in the index first: rows, which may hold long commands, are read for it only. */
+function pageOf(db: Queryable, condition: SQL | undefined) {
   const page = db
     .select({ id: jobs.id })
     .from(jobs, { forceIndex: 'jobs_list' })
-    .where(and(eq(jobs.userId, owner.userId), condition))
+    .where(and(eq(jobs.userId, sql.placeholder('userId')), condition))
     .orderBy(asc(jobs.nextRun), asc(jobs.id))
-    .limit(limit)
-    .offset(offset)
+    .limit(sql.placeholder('limit'))
+    .offset(sql.placeholder('offset'))
     .as('page');
-  const [rows, total] = await Promise.all([
-    db
-      .select({ job: jobs, tags: tagNames })
-      .from(page)
-      .innerJoin(jobs, eq(jobs.id, page.id))
-      .orderBy(asc(jobs.nextRun), asc(jobs.id)),
-    countJobs(db, owner, terms),
-  ]);
-  return { jobs: rows.map(({ job, tags }) => ({ ...job, tags })), total };
+  return db
+    .select({ job: jobs, tags: tagNames })
+    .from(page)
+    .innerJoin(jobs, eq(jobs.id, page.id))
+    .orderBy(asc(jobs.nextRun), asc(jobs.id))
+    .prepare();
 }
+
+const pageOfAll = prepare((db) => pageOf(db, undefined));
 
 /** The user's enabled jobs that occur next. */
 export async function listUpcoming(db: Queryable, userId: number, limit: number): Promise<Job[]> {

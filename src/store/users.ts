@@ -1,6 +1,7 @@
 import { asc, eq, sql } from 'drizzle-orm';
 import { foldName } from '../domain/name.ts';
 import { affectedRows, insertId, type Queryable } from './database.ts';
+import { prepare } from './prepare.ts';
 import { folders, idempotencyKeys, jobs, purges, tags, users } from './schema.ts';
 
 export type User = typeof users.$inferSelect;
@@ -12,8 +13,16 @@ export interface Owner {
   jobsRevision: number;
 }
 
+const userById = prepare((db) =>
+  db
+    .select()
+    .from(users)
+    .where(eq(users.id, sql.placeholder('id')))
+    .prepare(),
+);
+
 export async function findUser(db: Queryable, id: number): Promise<User | undefined> {
-  const [user] = await db.select().from(users).where(eq(users.id, id));
+  const [user] = await userById(db).execute({ id });
   return user;
 }
 
