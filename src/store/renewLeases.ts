@@ -24,12 +24,14 @@ export async function renewLeases(
     eq(jobs.leaseOwner, workerId),
     sql`${jobs.leaseToken} = CASE ${jobs.id} ${tokens} END`,
   );
-  const result = await db
-    .update(jobs)
-    .set({ leaseExpiresAt: sql`UTC_TIMESTAMP(6) + INTERVAL ${leaseMs * 1000} MICROSECOND` })
-    .where(held);
-  if (affectedRows(result) === leases.length) return [];
-  const kept = await db.select({ id: jobs.id }).from(jobs).where(held);
-  const keptIds = new Set(kept.map(({ id }) => id));
-  return leases.filter(({ jobId }) => !keptIds.has(jobId));
+  return db.transact(async (tx) => {
+    const result = await tx
+      .update(jobs)
+      .set({ leaseExpiresAt: sql`UTC_TIMESTAMP(6) + INTERVAL ${leaseMs * 1000} MICROSECOND` })
+      .where(held);
+    if (affectedRows(result) === leases.length) return [];
+    const kept = await tx.select({ id: jobs.id }).from(jobs).where(held);
+    const keptIds = new Set(kept.map(({ id }) => id));
+    return leases.filter(({ jobId }) => !keptIds.has(jobId));
+  });
 }
