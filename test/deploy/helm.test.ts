@@ -63,7 +63,7 @@ const VALUE_SETS: Record<string, object> = {
       metricsFrom: [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }],
       workerEgress: [{ to: [{ ipBlock: { cidr: '10.0.0.0/8' } }] }],
     },
-    monitoring: { podMonitor: { enabled: true, labels: { release: 'prometheus' } } },
+    monitoring: { podMonitor: { enabled: true, labels: { release: 'prometheus' } }, prometheusRule: { enabled: true } },
     mysql: { storageGi: 0 },
   },
 };
@@ -193,7 +193,7 @@ describe.skipIf(!helm)('the chart', () => {
       }
     }
     expect(wrong).toEqual([]);
-    expect([...unknown]).toEqual(['PodMonitor']);
+    expect([...unknown]).toEqual(['PodMonitor', 'PrometheusRule']);
   });
 
   describe.each(rendered)('$name', ({ manifests }) => {
@@ -208,7 +208,7 @@ describe.skipIf(!helm)('the chart', () => {
     test('has selectors that find exactly their pods', () => {
       const pods = podsOf(manifests);
       const selecting = manifests.flatMap(({ kind, metadata, spec }) => {
-        if (kind === 'HorizontalPodAutoscaler' || kind === 'PodMonitor') return [];
+        if (['HorizontalPodAutoscaler', 'PodMonitor', 'PrometheusRule'].includes(kind)) return [];
         const selector = (spec?.selector?.['matchLabels'] ?? spec?.selector ?? spec?.podSelector?.matchLabels) as
           | Record<string, string>
           | undefined;
@@ -272,6 +272,14 @@ describe.skipIf(!helm)('the chart', () => {
   test('writes large numbers out', () => {
     const { env } = podOf(rendered.find(({ name }) => name === 'with everything on')?.manifests ?? [], 'worker');
     expect(env['OUTPUT_LIMIT_BYTES']).toBe('16777216');
+  });
+
+  test('brings the alert rules as they stand in deploy/prometheus', () => {
+    const rules = rendered
+      .find(({ name }) => name === 'with everything on')
+      ?.manifests.find(({ kind }) => kind === 'PrometheusRule');
+    const file = fileURLToPath(new URL('../../deploy/prometheus/alerts.yaml', import.meta.url));
+    expect(rules?.spec).toEqual(parse(readFileSync(file, 'utf8')));
   });
 
   test('makes secrets that are new each time', () => {
