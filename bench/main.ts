@@ -1,6 +1,7 @@
 import { api } from './api.ts';
 import { drain } from './drain.ts';
 import { drainAged } from './drainAged.ts';
+import { engine } from './engine.ts';
 import { fleet } from './fleet.ts';
 import { idle } from './idle.ts';
 import { lag } from './lag.ts';
@@ -14,7 +15,7 @@ import { readOptions, type Scenario } from './scenario.ts';
  * Measurements: `npm run bench` for all of them, `npm run bench -- NAME… [--quick] [--rounds 5] [--mariadb]
  * [--markdown FILE]` for some. Further options stand at the top of a scenario's file.
  */
-const SCENARIOS: Record<string, Scenario> = { drain, drainAged, lag, idle, runner, list, api, fleet };
+const SCENARIOS: Record<string, Scenario> = { drain, drainAged, engine, lag, idle, runner, list, api, fleet };
 
 const argv = process.argv.slice(2);
 const names = argv.slice(0, argv.findIndex((word) => word.startsWith('--')) >>> 0);

@@ -26,13 +26,23 @@ const MUTATIONS: Mutation[] = [
     changes: [
       {
         file: 'src/store/recordOutcome.ts',
-        find: "and(eq(jobs.id, jobId), eq(jobs.state, 'leased'), eq(jobs.leaseToken, leaseToken))",
-        replace: 'eq(jobs.id, jobId)',
+        find: 'job?.leaseToken === outcome.leaseToken',
+        replace: 'job',
       },
       {
         file: 'src/store/recordOutcome.ts',
-        find: 'and(eq(jobRuns.id, runId), eq(jobRuns.leaseToken, leaseToken), isNull(jobRuns.outcome))',
-        replace: 'eq(jobRuns.id, runId)',
+        find: 'job_runs.lease_token = v.token AND job_runs.outcome IS NULL',
+        replace: 'TRUE',
+      },
+      {
+        file: 'src/store/giveUpLeases.ts',
+        find: "and(inArray(jobs.id, jobIds), eq(jobs.state, 'leased'))",
+        replace: 'inArray(jobs.id, jobIds)',
+      },
+      {
+        file: 'src/store/giveUpLeases.ts',
+        find: ' AND jobs.lease_token = v.token',
+        replace: '',
       },
     ],
     noticedBy: { row: 'frozen' },
@@ -40,7 +50,7 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'no row locks and no unique key',
     changes: [
-      { file: 'src/store/claimRuns.ts', find: ".for('update', { skipLocked: true })", replace: '' },
+      { file: 'src/store/lockDue.ts', find: ".for('update', { skipLocked: true })", replace: '' },
       {
         file: 'drizzle/0001_main_path.sql',
         find: 'UNIQUE KEY `job_runs_occurrence`',
@@ -80,12 +90,12 @@ const MUTATIONS: Mutation[] = [
     name: "a node's own clock decides what is due",
     changes: [
       {
-        file: 'src/store/claimRuns.ts',
+        file: 'src/store/lockDue.ts',
         find: 'lte(jobs.dueAt, sql`UTC_TIMESTAMP(6)`)',
         replace: 'lte(jobs.dueAt, new Date())',
       },
       {
-        file: 'src/store/claimRuns.ts',
+        file: 'src/store/lockDue.ts',
         find: 'nowMicros: NOW_MICROS',
         replace: 'nowMicros: sql.raw(String(Date.now() * 1000)) as typeof NOW_MICROS',
       },
@@ -168,7 +178,7 @@ const MUTATIONS: Mutation[] = [
     name: 'rows that others hold are waited for',
     changes: [
       {
-        file: 'src/store/claimRuns.ts',
+        file: 'src/store/lockDue.ts',
         find: ".for('update', { skipLocked: true })",
         replace: ".for('update')",
       },

@@ -1,11 +1,13 @@
-import { and, asc, eq, gte, inArray, lte, or, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gte, inArray, or } from 'drizzle-orm';
 import { type MisfirePolicy, type Settled, settle } from '../domain/misfire.ts';
-import { plan, type Trigger } from '../domain/plan.ts';
 import { scheduleOf } from '../domain/schedule.ts';
-import { type Database, errorCode, insertId, NOW_MICROS, type Queryable } from './database.ts';
+import { type Database, errorCode, type Queryable, type Transaction } from './database.ts';
 import { insertMisfires, type NewMisfire } from './insertMisfires.ts';
-import { NO_LEASE } from './recordOutcome.ts';
+import { type DueJob, lockDue } from './lockDue.ts';
 import { jobRuns, jobs } from './schema.ts';
+import { type ClaimedRun, type Decided, insertRuns, moveOn, takeLeases } from './writeClaim.ts';
+
+export type { ClaimedRun } from './writeClaim.ts';
 
 export interface ClaimOptions {
   workerId: string;
@@ -13,25 +15,6 @@ export interface ClaimOptions {
   limit: number;
   leaseMs: number;
   misfireGraceMs: number;
-}
-
-/** A run under a lease: what the worker needs to execute and to record it. */
-export interface ClaimedRun {
-  runId: number;
-  jobId: number;
-  userId: number;
-  jobName: string;
-  command: string;
-  timezone: string;
-  trigger: Trigger;
-  attempt: number;
-  scheduledFor: Date | null;
-  leaseToken: number;
-  /** 0: no limit. */
-  timeoutSeconds: number;
-  env: Record<string, string>;
-  /** '': the worker's own. */
-  workingDirectory: string;
 }
 
 export interface Claim {
@@ -60,7 +43,7 @@ export async function claimRuns(db: Database, options: ClaimOptions): Promise<Cl
   }
 }
 
-async function claim(tx: Queryable, options: ClaimOptions, isRepeat: boolean): Promise<Claim> {
+async function claim(tx: Transaction, options: ClaimOptions, isRepeat: boolean): Promise<Claim> {
   const due = await lockDue(tx, options.limit);
   const databaseNowMs = (due[0]?.nowMicros ?? 0) / 1000;
   const now = new Date(databaseNowMs);
@@ -68,7 +51,7 @@ async function claim(tx: Queryable, options: ClaimOptions, isRepeat: boolean): P
   const decided = due.map((job) => decide(job, { now, graceMs: options.misfireGraceMs, taken }));
   const toRun = decided.filter((decision) => decision.willRun);
   const runs = await insertRuns(tx, toRun, { now, workerId: options.workerId });
-  await lease(tx, toRun, runs, options);
+  await takeLeases(tx, toRun, runs, options);
   await moveOn(
     tx,
     decided.filter((decision) => !decision.willRun),
@@ -80,45 +63,8 @@ async function claim(tx: Queryable, options: ClaimOptions, isRepeat: boolean): P
   return { runs, misfires, broken, examined: due.length, databaseNowMs };
 }
 
-type DueJob = Awaited<ReturnType<typeof lockDue>>[number];
-
-/** The claim's one read. Exported for the test that reads its plan and its locks. */
-export function lockDue(tx: Queryable, limit: number) {
-  return tx
-    .select({
-      id: jobs.id,
-      userId: jobs.userId,
-      name: jobs.name,
-      command: jobs.command,
-      cron: jobs.cron,
-      timezone: jobs.timezone,
-      enabled: jobs.enabled,
-      misfirePolicy: jobs.misfirePolicy,
-      catchUpMax: jobs.catchUpMax,
-      startsAt: jobs.startsAt,
-      endsAt: jobs.endsAt,
-      timeoutSeconds: jobs.timeoutSeconds,
-      env: jobs.env,
-      workingDirectory: jobs.workingDirectory,
-      nextRun: jobs.nextRun,
-      scheduledFor: jobs.scheduledFor,
-      trigger: jobs.trigger,
-      attempt: jobs.attempt,
-      leaseToken: jobs.leaseToken,
-      nowMicros: NOW_MICROS,
-    })
-    .from(jobs, { forceIndex: 'jobs_claim' })
-    .where(and(eq(jobs.state, 'due'), lte(jobs.dueAt, sql`UTC_TIMESTAMP(6)`)))
-    .orderBy(asc(jobs.dueAt), asc(jobs.id))
-    .limit(limit)
-    .for('update', { skipLocked: true });
-}
-
-interface Decision {
-  job: DueJob;
+interface Decision extends Decided {
   willRun: boolean;
-  scheduledFor: Date | null;
-  nextRun: Date | null;
   misfire: NewMisfire | null;
   error?: unknown;
 }
@@ -160,83 +106,6 @@ function decideOccurrence(job: DueJob, { now, graceMs, taken }: DecideOptions): 
 
 function toMisfire(job: DueJob, policy: MisfirePolicy, { misfire }: Settled): NewMisfire | null {
   return misfire && { jobId: job.id, userId: job.userId, reason: 'down', policy, ...misfire };
-}
-
-async function insertRuns(
-  tx: Queryable,
-  decisions: Decision[],
-  { now, workerId }: { now: Date; workerId: string },
-): Promise<ClaimedRun[]> {
-  if (decisions.length === 0) return [];
-  const rows = decisions.map(({ job, scheduledFor }) => ({
-    jobId: job.id,
-    userId: job.userId,
-    trigger: job.trigger,
-    scheduledFor,
-    attempt: job.attempt,
-    leaseToken: job.leaseToken + 1,
-    workerId,
-    startedAt: now,
-    createdAt: now,
-    updatedAt: now,
-  }));
-  // A multi-row insert of known length gets consecutive ids (InnoDB's "simple insert", in every autoinc lock mode).
-  const firstId = insertId(await tx.insert(jobRuns).values(rows));
-  return decisions.map(({ job, scheduledFor }, index) => ({
-    runId: firstId + index,
-    jobId: job.id,
-    userId: job.userId,
-    jobName: job.name,
-    command: job.command,
-    timezone: job.timezone,
-    trigger: job.trigger,
-    attempt: job.attempt,
-    scheduledFor,
-    leaseToken: job.leaseToken + 1,
-    timeoutSeconds: job.timeoutSeconds,
-    env: job.env,
-    workingDirectory: job.workingDirectory,
-  }));
-}
-
-async function lease(tx: Queryable, decisions: Decision[], runs: ClaimedRun[], options: ClaimOptions): Promise<void> {
-  if (decisions.length === 0) return;
-  const nextRunOf = new Map(decisions.map(({ job, nextRun }) => [job.id, nextRun]));
-  const runIdOf = new Map(runs.map((run) => [run.jobId, run.runId]));
-  const ids = runs.map((run) => run.jobId);
-  await tx
-    .update(jobs)
-    .set({
-      state: 'leased',
-      dueAt: null,
-      leaseOwner: options.workerId,
-      leaseToken: sql`${jobs.leaseToken} + 1`,
-      leaseExpiresAt: sql`UTC_TIMESTAMP(6) + INTERVAL ${options.leaseMs * 1000} MICROSECOND`,
-      nextRun: byId(ids, (id) => sqlInstant(nextRunOf.get(id) ?? null)),
-      runId: byId(ids, (id) => sql`${runIdOf.get(id) ?? null}`),
-    })
-    .where(inArray(jobs.id, ids));
-}
-
-/** A different value for each row of one update, by primary key. */
-function byId(ids: number[], value: (id: number) => SQL): SQL {
-  const branches = ids.map((id) => sql`WHEN ${id} THEN ${value(id)}`);
-  return sql`CASE ${jobs.id} ${sql.join(branches, sql` `)} END`;
-}
-
-function sqlInstant(instant: Date | null): SQL {
-  return instant ? sql`CAST(${instant.toISOString().slice(0, -1)} AS DATETIME(6))` : sql`NULL`;
-}
-
-/** Jobs that were due and are not run now: their next occurrence decides where they stand. */
-async function moveOn(tx: Queryable, decisions: Decision[], now: Date): Promise<void> {
-  for (const { job, nextRun } of decisions) {
-    const standing = plan({ enabled: job.enabled, nextRun }, now);
-    await tx
-      .update(jobs)
-      .set({ ...NO_LEASE, nextRun, ...standing })
-      .where(eq(jobs.id, job.id));
-  }
 }
 
 async function takenOccurrences(tx: Queryable, due: DueJob[]): Promise<Set<string>> {

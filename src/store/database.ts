@@ -11,12 +11,20 @@ export type Queryable = Pick<
   'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute' | '$count'
 >;
 
+export interface Transaction extends Queryable {
+  /**
+   * A write of many rows by a statement whose text is constant (`VALUES ?`, or rowsParameter.ts): to build one with a chunk
+   * a cell costs several times what sending it does. Only what every run goes through is written so.
+   */
+  write(text: string, values: unknown[]): Promise<mysql.ResultSetHeader>;
+}
+
 export interface Database extends Queryable {
   /**
    * Runs `work` in one read-committed transaction. Deadlocks (1213) and lock timeouts (1205) roll it back and run it
    * again, a bounded number of times: `work` must have no effect outside the database.
    */
-  transact<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** A connection of its own, outside the pool: for a lock that lives as long as its connection. */
   dedicate(): Promise<DedicatedConnection>;
   /** How much of the pool is in use. */
@@ -63,7 +71,7 @@ export function createDatabase(config: DatabaseConfig, emit: Emit = () => {}): D
   });
   const db = drizzle(pool);
   return Object.assign(db, {
-    transact: <T>(work: (tx: Queryable) => Promise<T>) => retryDeadlocks(() => db.transaction((tx) => work(tx)), emit),
+    transact: <T>(work: (tx: Transaction) => Promise<T>) => retryDeadlocks(() => transactOnce(pool, work), emit),
     dedicate: () => dedicate(config),
     poolUse: () => poolUse(pool.pool, config.connectionsMax),
     close: () => pool.end(),
@@ -101,6 +109,26 @@ function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {
     timezone: 'Z',
     supportBigNumbers: true,
   };
+}
+
+async function transactOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const connection = await pool.getConnection();
+  const write = async (text: string, values: unknown[]) => {
+    const [header] = await connection.query<mysql.ResultSetHeader>(text, values);
+    return header;
+  };
+  try {
+    await connection.query('BEGIN');
+    const result = await work(Object.assign(drizzle(connection), { write }));
+    await connection.query('COMMIT');
+    return result;
+  } catch (error) {
+    // One that cannot roll back is given up, and its transaction with it.
+    await connection.query('ROLLBACK').catch(() => connection.destroy());
+    throw error;
+  } finally {
+    connection.release();
+  }
 }
 
 async function retryDeadlocks<T>(run: () => Promise<T>, emit: Emit): Promise<T> {

@@ -6,12 +6,12 @@ import { deliveries, deliveryAttempts, jobRuns, jobs, runOutputs } from './schem
 export type Delivery = typeof deliveries.$inferSelect;
 export type DeliveryAttempt = typeof deliveryAttempts.$inferSelect;
 
-/** The outbox: written in the transaction that ends the run, so neither is there without the other. */
-export async function insertDelivery(
+/** The outbox: written in the transaction that ends the runs, so neither is there without the other. */
+export async function insertDeliveries(
   tx: Queryable,
-  delivery: Pick<Delivery, 'jobId' | 'userId' | 'runId' | 'url'>,
+  rows: Pick<Delivery, 'jobId' | 'userId' | 'runId' | 'url'>[],
 ): Promise<void> {
-  await tx.insert(deliveries).values(delivery);
+  if (rows.length > 0) await tx.insert(deliveries).values(rows);
 }
 
 export type ClaimedDelivery = Pick<Delivery, 'id' | 'jobId' | 'userId' | 'runId' | 'url' | 'attempts' | 'queuedAt'>;

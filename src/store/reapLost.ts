@@ -1,7 +1,8 @@
 import { and, eq, lt, sql } from 'drizzle-orm';
 import type { Database, Queryable } from './database.ts';
+import { giveUpLeases, lockLeased } from './giveUpLeases.ts';
 import type { NewMisfire } from './insertMisfires.ts';
-import { finishRun, giveUpLease, lockLeased } from './recordOutcome.ts';
+import { finishRuns } from './recordOutcome.ts';
 import { jobRuns, jobs } from './schema.ts';
 
 export interface ExpiredLease {
@@ -50,21 +51,22 @@ export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | nu
     if (!job?.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
     const now = new Date(job.nowMicros / 1000);
     const run = job.runId === null ? null : await findRun(tx, job.runId);
-    const { misfire } = await giveUpLease(tx, job, {
-      reason: 'lost',
-      set: { success: false, lastRun: run?.startedAt ?? null },
-      run: run && { ...run, outcome: 'lost' },
-    });
+    const lost = run && { ...run, outcome: 'lost' as const };
+    const end = { job, run: lost, lastRun: run?.startedAt ?? null, durations: job.durations, lags: job.lags };
+    const [given] = await giveUpLeases(tx, [end], 'lost');
+    const misfire = given?.misfire ?? null;
     if (job.runId === null) return { runId: null, misfire };
-    await finishRun(tx, {
-      runId: job.runId,
-      leaseToken: lease.leaseToken,
-      outcome: 'lost',
-      returnCode: RETURN_CODE_UNKNOWN,
-      errorMessage:
-        'Lost: its worker stopped answering and the lease expired. Whether the command finished is not known.',
-      finishedAt: now,
-    });
+    await finishRuns(tx, [
+      {
+        runId: job.runId,
+        leaseToken: lease.leaseToken,
+        outcome: 'lost',
+        returnCode: RETURN_CODE_UNKNOWN,
+        errorMessage:
+          'Lost: its worker stopped answering and the lease expired. Whether the command finished is not known.',
+        finishedAt: now,
+      },
+    ]);
     return { runId: job.runId, misfire };
   });
 }

@@ -2,7 +2,7 @@ import { and, eq, isNull, lt, notInArray, sql } from 'drizzle-orm';
 import { plan } from '../domain/plan.ts';
 import type { ClaimedRun } from './claimRuns.ts';
 import { affectedRows, type Database } from './database.ts';
-import { lockLeased, NO_LEASE } from './recordOutcome.ts';
+import { lockLeased, NO_LEASE } from './giveUpLeases.ts';
 import { jobRuns, jobs } from './schema.ts';
 
 export type UnstartedRun = Pick<ClaimedRun, 'jobId' | 'runId' | 'leaseToken' | 'trigger' | 'scheduledFor' | 'attempt'>;

@@ -3,8 +3,10 @@ import { jitter } from '../platform/service.ts';
 import { errorCode } from '../store/database.ts';
 import { type Recorded, type RunOutcome, recordOutcome } from '../store/recordOutcome.ts';
 import type { WorkerParts } from './parts.ts';
+import type { RecordInGroups } from './recordGroup.ts';
 
-export type RecordParts = Pick<WorkerParts, 'db' | 'spool' | 'emit' | 'log' | 'deliverer'> & {
+export type RecordParts = Pick<WorkerParts, 'spool' | 'emit' | 'log' | 'deliverer'> & {
+  recordInGroups: RecordInGroups;
   /** The longest pause between tries: a quarter of the lease, so that several fall into it once the database is back. */
   retryMsMax: number;
   /** Aborted when the process has to go: what is on disk is left to the next one. */
@@ -31,7 +33,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
   try {
     for (let failures = 0; ; failures++) {
       try {
-        const recorded = await unlessLeaving(recordOutcome(parts.db, outcome), leaving, keep);
+        const recorded = await unlessLeaving(parts.recordInGroups(outcome), leaving, keep);
         if (recorded === 'left') return null;
         announce(outcome, recorded, parts);
         if (recorded.result === 'recorded' && recorded.hasCallback) parts.deliverer.wake();
@@ -84,7 +86,7 @@ function announce(outcome: RunOutcome, recorded: Recorded, { emit }: Pick<Record
 }
 
 /** Records what processes that are gone have left on disk. Returns how many. */
-export async function recordLeft(parts: Pick<RecordParts, 'db' | 'spool' | 'emit'>): Promise<number> {
+export async function recordLeft(parts: Pick<WorkerParts, 'db' | 'spool' | 'emit'>): Promise<number> {
   let count = 0;
   const refusals: unknown[] = [];
   for (const outcome of await parts.spool.findLeft()) {

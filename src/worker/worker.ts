@@ -6,6 +6,7 @@ import { createClaimPass } from './claimLoop.ts';
 import { createLeaseKeeper } from './leaseKeeper.ts';
 import type { WorkerParts } from './parts.ts';
 import { recordLeft } from './record.ts';
+import { createRecordInGroups } from './recordGroup.ts';
 import { type LeasedRun, runCommand } from './runCommand.ts';
 import { createRunningRuns } from './runningRuns.ts';
 
@@ -36,6 +37,7 @@ export function createWorker(parts: WorkerParts): Worker {
   const running = createRunningRuns(config.slots);
   const deadline = new AbortController();
   const leaving = new AbortController();
+  const recordInGroups = createRecordInGroups(parts);
   let isDraining = false;
   let isQuiet = false;
 
@@ -50,13 +52,12 @@ export function createWorker(parts: WorkerParts): Worker {
       running.end(run.runId);
       if (running.free() === 1) claims.wake();
     };
-    return runCommand(run, { ...parts, onEnded, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then(
-      (dueAt) => {
-        running.remove(run.runId);
-        // More may be claimed, or the job is due again: the loop decides which matters.
-        if (running.free() === 1 || dueAt) claims.wake();
-      },
-    );
+    const own = { recordInGroups, onEnded, retryMsMax: config.leaseMs / 4, leaving: leaving.signal };
+    return runCommand(run, { ...parts, ...own }).then((dueAt) => {
+      running.remove(run.runId);
+      // More may be claimed, or the job is due again: the loop decides which matters.
+      if (running.free() === 1 || dueAt) claims.wake();
+    });
   };
 
   const release = async (run: LeasedRun) => {

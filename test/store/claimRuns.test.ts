@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimRuns, lockDue } from '../../src/store/claimRuns.ts';
+import { claimRuns } from '../../src/store/claimRuns.ts';
+import { lockDue } from '../../src/store/lockDue.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { createEnvironment, databaseKind, type TestEnvironment } from '../support/environment.ts';
 import { addJob, minuteAgo } from '../support/jobs.ts';

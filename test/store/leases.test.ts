@@ -212,7 +212,8 @@ describe('a lease', () => {
 
 describe('marking', () => {
   test('makes due what is near, and nothing else', async () => {
-    const inSeconds = (seconds: number) => new Date(Math.floor(Date.now() / 1000) * 1000 + seconds * 1000);
+    const second = Math.floor(Date.now() / 1000);
+    const inSeconds = (seconds: number) => new Date((second + seconds) * 1000);
     const near = await addJob(env, { state: 'idle', nextRun: inSeconds(60) });
     const far = await addJob(env, { state: 'idle', nextRun: inSeconds(600) });
     const disabled = await addJob(env, { state: 'idle', nextRun: inSeconds(60), enabled: false });

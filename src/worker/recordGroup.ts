@@ -1,0 +1,74 @@
+import type { Log } from '../platform/log.ts';
+import type { Database } from '../store/database.ts';
+import { type Recorded, type RunOutcome, recordOutcome, recordOutcomes } from '../store/recordOutcome.ts';
+
+/** Records outcomes, many in one transaction where many come at once. Rejects where this one could not be recorded. */
+export type RecordInGroups = (outcome: RunOutcome) => Promise<Recorded>;
+
+/** Their jobs stay locked until the last is written. A hundred cost a run little more than a thousand would. */
+const GROUP_MAX = 100;
+/** Of their outputs together, of which a statement may hold twice as many bytes: MariaDB takes 16 MiB by default. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+
+interface Waiting {
+  outcome: RunOutcome;
+  bytes: number;
+  resolve(recorded: Promise<Recorded>): void;
+}
+
+/**
+ * While one group is written the next gathers, so an outcome that comes alone waits for nothing. What a group does not
+ * settle is tried alone at once: one that cannot be recorded, or whose job's row is held by another, holds up no other.
+ */
+export function createRecordInGroups({ db, log }: { db: Database; log: Log }): RecordInGroups {
+  const waiting: Waiting[] = [];
+  let isWriting = false;
+
+  const writeAll = async () => {
+    while (waiting.length > 0) await writeGroup(takeGroup(waiting));
+    isWriting = false;
+  };
+
+  const writeGroup = async (group: Waiting[]) => {
+    const [only] = group;
+    if (group.length === 1 && only) {
+      const recorded = recordOutcome(db, only.outcome);
+      only.resolve(recorded);
+      // Its error is its caller's.
+      await recorded.catch(() => {});
+      return;
+    }
+    const results = await recordOutcomes(
+      db,
+      group.map(({ outcome }) => outcome),
+    ).catch((error: unknown) => {
+      log.warn({ err: error, runs: group.length }, 'A group of outcomes could not be recorded; each is tried alone');
+      return [];
+    });
+    for (const [at, { outcome, resolve }] of group.entries()) {
+      const recorded = results[at];
+      resolve(recorded ? Promise.resolve(recorded) : recordOutcome(db, outcome));
+    }
+  };
+
+  return (outcome) =>
+    new Promise((resolve) => {
+      waiting.push({ outcome, bytes: bytesOf(outcome), resolve });
+      if (isWriting) return;
+      isWriting = true;
+      // What comes in the same turn goes together.
+      setImmediate(() => void writeAll());
+    });
+}
+
+const bytesOf = ({ output }: RunOutcome) => Buffer.byteLength(output.stdout) + Buffer.byteLength(output.stderr);
+
+/** The oldest first; one that is too large for any group goes alone. */
+function takeGroup(waiting: Waiting[]): Waiting[] {
+  let bytes = 0;
+  const tooMany = waiting.findIndex((one, at) => {
+    bytes += one.bytes;
+    return at === GROUP_MAX || (at > 0 && bytes > GROUP_BYTES_MAX);
+  });
+  return waiting.splice(0, tooMany === -1 ? waiting.length : tooMany);
+}
