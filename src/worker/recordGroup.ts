@@ -13,7 +13,7 @@ const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 interface Waiting {
   outcome: RunOutcome;
   bytes: number;
-  resolve(recorded: Promise<Recorded>): void;
+  resolve(recorded: Recorded | Promise<Recorded>): void;
 }
 
 /**
@@ -30,24 +30,15 @@ export function createRecordInGroups({ db, log }: { db: Database; log: Log }): R
   };
 
   const writeGroup = async (group: Waiting[]) => {
-    const [only] = group;
-    if (group.length === 1 && only) {
-      const recorded = recordOutcome(db, only.outcome);
-      only.resolve(recorded);
-      // Its error is its caller's.
-      await recorded.catch(() => {});
-      return;
-    }
-    const results = await recordOutcomes(
-      db,
-      group.map(({ outcome }) => outcome),
-    ).catch((error: unknown) => {
+    const outcomes = group.map(({ outcome }) => outcome);
+    const results = await recordOutcomes(db, outcomes).catch((error: unknown) => {
+      if (group.length === 1) return [Promise.reject<Recorded>(error)];
       log.warn({ err: error, runs: group.length }, 'A group of outcomes could not be recorded; each is tried alone');
       return [];
     });
     for (const [at, { outcome, resolve }] of group.entries()) {
       const recorded = results[at];
-      resolve(recorded ? Promise.resolve(recorded) : recordOutcome(db, outcome));
+      resolve(recorded ?? recordOutcome(db, outcome));
     }
   };
 
