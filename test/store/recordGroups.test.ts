@@ -244,13 +244,13 @@ describe('in a group', () => {
   });
 
   test('many large outputs are more than one group, and one that is larger than a group is one', async () => {
-    const outcomes = await lease(Array.from({ length: 6 }, () => plain));
+    const outcomes = await lease(Array.from({ length: 4 }, () => plain));
     const lines: string[] = [];
     const record = createRecordInGroups({
       db: env.db,
       log: pino({ level: 'warn' }, { write: (line) => lines.push(line) }),
     });
-    const sizes = [5, 3, 3, 3, 3, 0.001].map((mib) => Math.round(mib * 2 ** 20));
+    const sizes = [5, 2.5, 2.5, 0.001].map((mib) => Math.round(mib * 2 ** 20));
     const large = outcomes.map((outcome, n) => {
       const stdout = "'".repeat(sizes[n] ?? 0);
       return { ...outcome, output: { ...outcome.output, stdout, stdoutBytes: stdout.length } };
