@@ -4,7 +4,7 @@ import { type MisfireReason, settleSteps } from '../domain/misfire.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { plan } from '../domain/plan.ts';
 import { retryAt } from '../domain/retry.ts';
-import { scheduleOf } from '../domain/schedule.ts';
+import { type Schedule, scheduleOf } from '../domain/schedule.ts';
 import type { RunningSums } from '../domain/statistics.ts';
 import { NOW_MICROS, type Queryable, type Transaction } from './database.ts';
 import { insertDeliveries } from './deliveries.ts';
@@ -144,14 +144,23 @@ const GAP_STEPS_MAX = 20;
 
 function settleJob(job: LeasedJob, now: Date, reason: MisfireReason) {
   const { nextRun, misfirePolicy: policy, catchUpMax } = job;
-  if (!nextRun) return { nextRun, misfire: null };
-  const schedule = scheduleOf(job);
+  const schedule = nextRun && readSchedule(job);
+  if (!nextRun || !schedule) return { nextRun, misfire: null };
   const settled = settleSteps({ schedule, policy, catchUpMax, nextRun, now, graceMs: 0 }, GAP_STEPS_MAX);
   const { misfire } = settled;
   return {
     nextRun: settled.nextRun,
     misfire: misfire && { jobId: job.id, userId: job.userId, reason, policy, ...misfire },
   };
+}
+
+/** Null: it can no longer be read (its time zone was dropped, say). The run is recorded all the same; the next claim says so. */
+function readSchedule(job: LeasedJob): Schedule | null {
+  try {
+    return scheduleOf(job);
+  } catch {
+    return null;
+  }
 }
 
 export const NO_LEASE = {

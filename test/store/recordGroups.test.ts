@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { claimRuns } from '../../src/store/claimRuns.ts';
 import { createDatabase } from '../../src/store/database.ts';
 import { type Recorded, type RunOutcome, recordOutcome, recordOutcomes } from '../../src/store/recordOutcome.ts';
 import { jobRuns, jobs } from '../../src/store/schema.ts';
@@ -288,4 +289,15 @@ test('a group has as many statements as one', async () => {
       ),
     ),
   ).toBe(one);
+});
+
+test('a run is recorded though the schedule of its job can no longer be read; the next claim puts the job aside', async () => {
+  const past = { ...plain, job: { ...plain.job, nextRun: new Date('2020-01-01T00:00:00Z') } };
+  const [outcome] = await lease([past]);
+  if (!outcome) throw new Error('There is no outcome');
+  await env.query("UPDATE jobs SET timezone = 'Nowhere/Here'");
+  expect(await recordOutcomes(env.db, [outcome])).toMatchObject([{ result: 'recorded', misfire: null }]);
+  expect(await env.query('SELECT outcome FROM job_runs')).toEqual([{ outcome: 'succeeded' }]);
+  const claim = await claimRuns(env.db, { workerId: 'w', limit: 10, leaseMs: 30_000, misfireGraceMs: 60_000 });
+  expect(claim.broken.map(({ jobId }) => jobId)).toEqual([outcome.jobId]);
 });

@@ -21,7 +21,10 @@ const DATABASES: DatabaseKind[] = ['mysql', 'mariadb'];
 const ONCE = [
   ...['domain/**', 'engine/**', 'platform/**', 'embedded/**', 'browser/**', 'deploy/**', 'api/fuzz.test.ts'],
   'cluster/metrics.test.ts',
-  ...['callbackTarget', 'headers', 'requests', 'slowClients', 'tokens'].map((name) => `security/${name}.test.ts`),
+  ...['dates', 'languages', 'schedules', 'signIn'].map((name) => `api/${name}.test.ts`),
+  ...['callbackTarget', 'headers', 'leaks', 'requests', 'slowClients', 'tokens'].map(
+    (name) => `security/${name}.test.ts`,
+  ),
 ].flatMap((part) => ['--exclude', `test/${part}`]);
 
 interface Totals {
