@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { compareSync, hashSync } from 'bcryptjs';
 
@@ -13,8 +13,11 @@ export interface PasswordAnswer {
   result: string | boolean;
 }
 
-/** On Linux a thread has a priority of its own; elsewhere this would be the whole process's. */
-if (process.platform === 'linux') setPriority(0, 10);
+/**
+ * On Linux a thread has a priority of its own; elsewhere this would be the whole process's. Lower than what it was started with:
+ * only root may go the other way, and the process may be nice already.
+ */
+if (process.platform === 'linux') setPriority(0, Math.min(getPriority(0) + 10, 19));
 
 parentPort?.on('message', (task: PasswordTask) => {
   const { id, password } = task;
