@@ -75,7 +75,7 @@ interface Group {
 
 async function figuresOf({ query }: TestEnvironment, { jobs, minutes, bareSeconds }: Group): Promise<Figure[]> {
   const rows = await query<{ at: Date; ms: number }>(
-    `SELECT scheduled_for AS at, stdout * 1000 - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', scheduled_for) / 1000 AS ms
+    `SELECT job_runs.scheduled_for AS at, stdout * 1000 - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', job_runs.scheduled_for) / 1000 AS ms
      FROM job_runs JOIN run_outputs ON run_outputs.run_id = job_runs.id JOIN jobs ON jobs.id = job_runs.job_id
      WHERE jobs.name LIKE ?`,
     [`${jobs} at %`],
