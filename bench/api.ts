@@ -14,7 +14,7 @@ export const api: Scenario = {
       const env = await servers.createDatabase();
       options.say('filling a database …');
       await fill(env, options.number('jobs', 10_000, 500));
-      const settings = { SIGN_IN_ATTEMPTS: '1000000' };
+      const settings = { LOGIN_ATTEMPTS_MAX: '10000' };
       const { url } = await servers.start(env, 'api', settings);
       const bare = (await servers.start(env, 'bareApi')).url;
       const token = await signIn(url);

@@ -28,6 +28,9 @@ const ANOTHER_NAME = '127.1';
 
 if (!certificates) console.log('Skipped: there is no openssl here, or the servers run in containers');
 
+if (!certificates && process.env['CI'] === 'true')
+  throw new Error('No certificates: is openssl missing, or the server in Docker?');
+
 describe.skipIf(!certificates)('encrypted connections', () => {
   const ca = certificates?.ca ?? '';
   let env: TestEnvironment;
