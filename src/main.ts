@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from './platform/config.ts';
 import { explainError } from './platform/explainError.ts';
 import { createLog } from './platform/log.ts';
+// oxlint-disable-next-line import/no-unassigned-import -- it changes how what follows is imported
+import './platform/quickImports.ts';
 import { VERSION } from './platform/version.ts';
 
 const HELP = `BJR ${VERSION}: runs shell commands on a cron schedule, with a REST API in front.

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const { NODE_COMPILE_CACHE } = process.env;
+const COMPILE_CACHE = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {};
 
 /** A command of the program as a real process, with its log read line by line. */
 export interface Process {
@@ -21,7 +23,10 @@ export interface Process {
 }
 
 export function startProcess(command: string, env: Record<string, string>, args: string[] = []): Process {
-  const child = spawn(process.execPath, [MAIN, command, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, command, ...args], {
+    env: { ...COMPILE_CACHE, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log: Record<string, unknown>[] = [];
   const text: string[] = [];
   let waiting: (() => void)[] = [];

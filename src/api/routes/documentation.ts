@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { swaggerUI } from '@hono/swagger-ui';
-import { absolutePath } from 'swagger-ui-dist';
+// Its main file would run all of Swagger UI here.
+import absolutePath from 'swagger-ui-dist/absolute-path.js';
 import { stringify } from 'yaml';
 import { describeApi } from '../description.ts';
 import type { Api } from '../operation.ts';
