@@ -21,7 +21,7 @@ interface Scenario {
 /** What is tried on purpose, with users at the API. */
 const SCENARIOS: Scenario[] = [
   { rows: 'F10', name: 'one job: 50 requests to run it at once, five times, beside its schedule', run: askAtOnce },
-  { rows: 'F25', name: 'a schedule is changed 100 times while it runs', run: editSchedule },
+  { rows: 'F25', name: 'a schedule is changed 100 times and more while it runs', run: editSchedule },
   { rows: 'F22', name: 'a herd: 300 jobs at one instant', run: herd },
 ];
 
@@ -111,7 +111,14 @@ async function editSchedule(cluster: Cluster) {
   const plans = ['*/2 * * * * *', '1-59/2 * * * * *'];
   const id = await createJob(cluster, { name: 'edited', cron: plans[0] ?? '', command: 'true' });
   const commits: { atMs: number; parity: number }[] = [];
-  for (let n = 1; n <= 100; n++) {
+  const countRuns = async () => {
+    const [row] = await cluster.query<{ runs: number }>('SELECT COUNT(*) AS runs FROM job_runs WHERE job_id = ?', [id]);
+    return Number(row?.runs);
+  };
+  // Where edits are slow, few instants come under the plan that names them: a hundred edits may see no run at all.
+  const isEnough = async () => commits.length >= 1000 || (commits.length >= 100 && (await countRuns()) >= 3);
+  while (!(await isEnough())) {
+    const n = commits.length + 1;
     const { status, message } = await call(cluster, 'PUT', `/job_api/${id}`, { cron: plans[n % 2] });
     if (status !== 200) throw new Error(`The schedule was not changed: ${message}`);
     const [now] = await cluster.query<{ at: Date }>('SELECT UTC_TIMESTAMP(6) AS at');
@@ -133,7 +140,7 @@ async function editSchedule(cluster: Cluster) {
   };
   const wrong = runs.filter(isOfOldPlan).length;
   return {
-    counted: `100 changes, ${runs.length} runs, ${wrong} of a plan that was gone`,
+    counted: `${commits.length} changes, ${runs.length} runs, ${wrong} of a plan that was gone`,
     hasPassed: wrong === 0 && runs.length > 0,
   };
 }
