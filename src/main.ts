@@ -36,7 +36,7 @@ async function main(command: string | undefined, rest: string[]): Promise<number
   const hasOwnHelp = command === 'import-legacy';
   if ((values['help'] && !hasOwnHelp) || command === undefined) return say(HELP);
   if (command === 'doctor') return (await import('./commands/doctor.ts')).runDoctor(rest, process.env);
-  const config = loadConfig(process.env);
+  const config = loadConfig(process.env, command);
   const log = createLog(config.log);
   switch (command) {
     case 'api':

@@ -73,10 +73,17 @@ interface Fleet {
 async function fleet({ api, worker, cloud, secret }: Fleet): Promise<void> {
   await awaitApi();
   const environment = await api.environmentOf('bjr-api');
-  for (const [name, value] of Object.entries(secret)) assert.equal(environment.get(name), value);
+  const isInitial = (name: string) => name.startsWith('INITIAL_');
+  for (const [name, value] of Object.entries(secret))
+    assert.equal(environment.get(name), isInitial(name) ? undefined : value);
   say('user data names the secret, the role reads it, the API has it letter by letter');
 
   await worker.awaitActive('bjr-worker');
+  const ofWorker = await worker.environmentOf('bjr-worker');
+  assert.equal(ofWorker.get('BJR_DATABASE_PASSWORD'), secret['BJR_DATABASE_PASSWORD']);
+  for (const name of ['SECRET_KEY_BASE', 'INITIAL_ROOT_PASSWORD', 'INITIAL_ADMIN_PASSWORD'])
+    assert(!ofWorker.has(name));
+  say('the worker has what it needs of the secret, and no more');
   const client = await signIn('admin', secret['INITIAL_ADMIN_PASSWORD'] ?? '');
   assert.equal((await client.runCommand('id -un')).stdout, 'bjrjobs\n');
   say('a worker on another machine runs a command');

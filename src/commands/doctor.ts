@@ -14,7 +14,7 @@ export async function runDoctor([part]: string[], env: Record<string, string | u
     console.error(`bjr doctor, bjr doctor api or bjr doctor worker: there is no '${part}'.`);
     return 2;
   }
-  const { config, findings } = readSettings(env);
+  const { config, findings } = readSettings(env, part);
   say(findings);
   if (!config) return 1;
   const isWorker = part !== 'api';

@@ -57,10 +57,12 @@ function row(name: string, schema: z.ZodType): string {
 
 const code = (value: unknown) => `\`${String(value)}\``;
 
-function notes({ isSecret, inProduction: { bytesMin, refuses, exampleFrom } = {} }: About): string[] {
+function notes({ isSecret, inProduction: { neededBy, refuses, exampleFrom } = {} }: About): string[] {
   return [
     ...(isSecret ? ['A secret'] : []),
-    ...(bytesMin ? [`Production needs it, with ${bytesMin} bytes or more`] : []),
+    ...(neededBy
+      ? [`In production \`bjr ${neededBy.command}\` needs it, with ${neededBy.bytesMin} bytes or more`]
+      : []),
     ...(exampleFrom ? [`For example from ${code(exampleFrom)}`] : []),
     ...(refuses ? [`Production refuses ${code(refuses)}`] : []),
   ];

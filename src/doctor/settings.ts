@@ -3,12 +3,12 @@ import { type Finding, failure, ok, warning } from './finding.ts';
 
 type Env = Record<string, string | undefined>;
 
-/** The settings, where they can be used at all. */
-export function readSettings(env: Env): { config: Config | null; findings: Finding[] } {
+/** The settings, where they can be used at all; `part` is what runs with them, without it API and worker. */
+export function readSettings(env: Env, part?: 'api' | 'worker'): { config: Config | null; findings: Finding[] } {
   try {
-    const config = loadConfig(env);
+    const config = loadConfig(env, part);
     const what = `NODE_ENV is ${env['NODE_ENV'] || 'development'}`;
-    return { config, findings: [ok('settings', `can be used; ${what}`), ...judge(config, env)] };
+    return { config, findings: [ok('settings', `can be used; ${what}`), ...judge(config, env, part)] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const mend = 'docs/configuration.md has all settings';
@@ -16,7 +16,7 @@ export function readSettings(env: Env): { config: Config | null; findings: Findi
   }
 }
 
-function judge(config: Config, env: Env): Finding[] {
+function judge(config: Config, env: Env, part: 'api' | 'worker' | undefined): Finding[] {
   return [
     config.isProduction
       ? ok('production', 'unsafe settings are refused')
@@ -25,13 +25,7 @@ function judge(config: Config, env: Env): Finding[] {
           'well-known passwords and a secret that everybody knows are accepted',
           'NODE_ENV=production',
         ),
-    env['SECRET_KEY_BASE'] || config.isProduction
-      ? ok('secret', 'SECRET_KEY_BASE is set')
-      : warning(
-          'secret',
-          'tokens are signed with a secret that everybody knows',
-          'SECRET_KEY_BASE, from: openssl rand -hex 64',
-        ),
+    ...(part === 'worker' ? [] : [judgeSecret(config, env)]),
     config.callbacks.hasPrivateTargets
       ? warning('callbacks', "every user's callbacks reach what a worker reaches", 'CALLBACK_PRIVATE_TARGETS=off')
       : ok('callbacks', 'to public addresses only'),
@@ -39,4 +33,11 @@ function judge(config: Config, env: Env): Finding[] {
       ? ok('election', 'on')
       : warning('election', 'every worker does the work of the leader', 'LEADER_ELECTION=on'),
   ];
+}
+
+/** Only the API signs tokens. */
+function judgeSecret({ isProduction }: Config, env: Env): Finding {
+  if (env['SECRET_KEY_BASE'] || isProduction) return ok('secret', 'SECRET_KEY_BASE is set');
+  const mend = 'SECRET_KEY_BASE, from: openssl rand -hex 64';
+  return warning('secret', 'tokens are signed with a secret that everybody knows', mend);
 }

@@ -26,13 +26,14 @@ export type LegacyDatabaseConfig = NonNullable<Config['legacyDatabase']>;
 export type JobUserConfig = WorkerConfig['jobUser'];
 
 /**
- * Settings by name from the given environment; an empty value counts as not set.
+ * Settings by name from the given environment; an empty value counts as not set. `command` is who is to use them: what only
+ * another one needs may be missing. Without it nothing may.
  * @throws {ConfigError} with every problem at once
  */
-export function loadConfig(env: Record<string, string | undefined>): Config {
+export function loadConfig(env: Record<string, string | undefined>, command?: string): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(given);
-  const problems = [...unsafeForProduction(given), ...contradictions(given)];
+  const problems = [...unsafeForProduction(given, command), ...contradictions(given)];
   if (!parsed.success) throw new ConfigError([...parsed.error.issues.map(describe), ...problems]);
   if (problems.length > 0) throw new ConfigError(problems);
   return shape(parsed.data);
@@ -56,15 +57,19 @@ function contradictions(given: Record<string, string | undefined>): string[] {
   return problems;
 }
 
-function unsafeForProduction(given: Record<string, string | undefined>): string[] {
+function unsafeForProduction(given: Record<string, string | undefined>, command: string | undefined): string[] {
   if (given['NODE_ENV'] !== 'production') return [];
   return Object.entries(environment.shape).flatMap(([name, schema]) => {
-    const problem = unsafeValue(given[name] ?? '', aboutSetting(schema).inProduction ?? {});
+    const { neededBy, ...rest } = aboutSetting(schema).inProduction ?? {};
+    const isNeeded = command === undefined || command === neededBy?.command;
+    const problem = unsafeValue(given[name] ?? '', { ...rest, bytesMin: isNeeded ? (neededBy?.bytesMin ?? 0) : 0 });
     return problem === null ? [] : [`${name}: ${problem}`];
   });
 }
 
-function unsafeValue(value: string, { bytesMin = 0, refuses, exampleFrom }: InProduction): string | null {
+type Demand = Omit<InProduction, 'neededBy'> & { bytesMin: number };
+
+function unsafeValue(value: string, { bytesMin, refuses, exampleFrom }: Demand): string | null {
   const bytes = Buffer.byteLength(value);
   if (bytes < bytesMin) {
     const state = bytes === 0 ? 'is not set' : `has only ${bytes} bytes`;
@@ -107,8 +112,9 @@ function shape(env: Environment) {
       tokenLifeSeconds: env.JWT_EXPIRY_SECONDS,
       signInsMax: env.LOGIN_ATTEMPTS_MAX,
       trustedProxies: env.TRUSTED_PROXIES,
-      // Outside production a fixed secret keeps tokens valid across restarts; production refuses to start without its own.
-      secret: env.SECRET_KEY_BASE || 'a secret for development that signs nothing of worth',
+      // Outside production a fixed secret keeps tokens valid across restarts; there the API refuses to start without its own,
+      // and what other processes do not know is empty, which signs nothing.
+      secret: env.SECRET_KEY_BASE || (isProduction ? '' : 'a secret for development that signs nothing of worth'),
     },
     /** Passwords of the first start; null where the settings must name one and do not. */
     seed: {

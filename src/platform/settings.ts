@@ -21,8 +21,8 @@ export interface About {
 }
 
 export interface InProduction {
-  /** Must be set, to so many bytes or more. */
-  bytesMin?: number;
+  /** Must be set for this command, to so many bytes or more; to others it may stay unknown. */
+  neededBy?: { command: 'api'; bytesMin: number };
   /** A value that everybody knows. */
   refuses?: string;
   /** For example from this command. */
@@ -115,7 +115,7 @@ const api = {
   SECRET_KEY_BASE: setting(z.string().default(''), 'signs the tokens', {
     fallback: 'a fixed one; in production none',
     isSecret: true,
-    inProduction: { bytesMin: SECRET_BYTES_MIN, exampleFrom: 'openssl rand -hex 64' },
+    inProduction: { neededBy: { command: 'api', bytesMin: SECRET_BYTES_MIN }, exampleFrom: 'openssl rand -hex 64' },
   }),
   JWT_EXPIRY_SECONDS: setting(integer(1, 31_536_000).default(3600), 'life of a token'),
   LOGIN_ATTEMPTS_MAX: setting(

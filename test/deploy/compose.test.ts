@@ -86,10 +86,29 @@ describe.skipIf(!linters)('compose.yaml', () => {
     expect(reading('MYSQL_ROOT_PASSWORD')).toEqual(['mysql']);
     expect(reading('REDIS_PASSWORD')).not.toContain('mysql');
     expect(reading('INITIAL_ROOT_PASSWORD')).toEqual(['migrate']);
+    expect(reading('SECRET_KEY_BASE')).toEqual(['api']);
     expect(Object.keys(services['mysql']?.networks ?? {})).toEqual(['data']);
     expect(Object.keys(services['redis']?.networks ?? {})).toEqual(['data']);
     const published = Object.values(services).flatMap(({ ports }) => ports ?? []);
     expect(published).toMatchObject([{ host_ip: '127.0.0.1', published: '4000' }]);
+  });
+
+  // Each has a meaning of its own to compose, to a shell or to Redis.
+  test('takes every character of a password in single quotes, and Redis too', () => {
+    const password = 'p$a #b"c\\d `e` $(f) &';
+    const { services } = resolve({
+      ...filledIn,
+      REDIS_PASSWORD: `'${password}'`,
+      INITIAL_ROOT_PASSWORD: `'${password}'`,
+    });
+    expect(services['migrate']?.environment?.['INITIAL_ROOT_PASSWORD']?.replaceAll('$$', '$')).toBe(password);
+    const command = services['redis']?.command?.at(-1)?.replaceAll('$$', '$') ?? '';
+    expect(command).toContain(' | redis-server -');
+    const written = spawnSync('sh', ['-c', command.replace(/redis-server.*/, 'cat')], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] ?? '', REDISCLI_AUTH: password },
+    });
+    expect(written.stdout).toBe('requirepass "p$a #b\\"c\\\\d `e` $(f) &"');
   });
 
   test('lets workers drain, each with a volume of its own', () => {

@@ -239,6 +239,8 @@ describe.skipIf(!helm)('the chart', () => {
       }
       const initial = containers.filter(({ env }) => env?.some(({ name }) => name.startsWith('INITIAL_')));
       expect(new Set(initial.map(({ name }) => name))).toEqual(new Set(['migrate']));
+      const signing = containers.filter(({ env }) => env?.some(({ name }) => name === 'SECRET_KEY_BASE'));
+      expect(signing.map(({ name }) => name)).toEqual(['api']);
     });
 
     test('confines every container', () => {

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/platform/config.ts';
 import { aboutSetting, environment, SECTIONS } from '../../src/platform/settings.ts';
+import { createTokens } from '../../src/services/tokens.ts';
 
-const problemsOf = (env: Record<string, string>): string[] => {
+const nobody = { userId: 1, tokenVersion: 0 };
+
+const problemsOf = (env: Record<string, string>, command?: string): string[] => {
   try {
-    loadConfig(env);
+    loadConfig(env, command);
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
@@ -38,8 +41,13 @@ describe('settings', () => {
     expect(problems).toHaveLength(5);
   });
 
-  test('in production need a secret, and passwords of the first start that are not the default', () => {
-    expect(problemsOf({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^SECRET_KEY_BASE: is not set/)]);
+  test('in production need a secret, and passwords of the first start that are not the default', async () => {
+    const without = { NODE_ENV: 'production' };
+    expect(problemsOf(without)).toEqual([expect.stringMatching(/^SECRET_KEY_BASE: is not set/)]);
+    expect(problemsOf(without, 'api')).toHaveLength(1);
+    for (const command of ['worker', 'migrate', 'after-restore', 'import-legacy'])
+      expect(problemsOf(without, command)).toEqual([]);
+    await expect(createTokens(loadConfig(without, 'worker').api.secret, 60).issue(nobody)).rejects.toThrow();
     const config = loadConfig({ NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32) });
     expect(config.seed).toEqual({ rootPassword: null, adminPassword: null });
     expect(

@@ -95,7 +95,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $root := index . 0 -}}
 {{- $name := include "bjr.fullname" $root -}}
 {{- with $root.Values }}
-{{ include "bjr.fromSecret" (list $root (list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD")) }}
+{{ include "bjr.fromSecret" (list $root (list "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD")) }}
 - { name: METRICS_BIND_ADDRESS, value: "0.0.0.0" }
 - { name: METRICS_PORT, value: "9464" }
 - { name: BJR_DATABASE, value: {{ .database.name | quote }} }
