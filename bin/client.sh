@@ -23,3 +23,17 @@ trap 'rm -f "$options"' EXIT
     printf 'password="%s"\n' "${escaped//\"/\\\"}"
   fi
 } >"$options"
+
+# What BJR_DATABASE_TLS means to a program, MySQL's or MariaDB's; without it no certificate is looked at, as BJR does.
+add_encryption() {
+  local ca=${BJR_DATABASE_TLS_CA:-/etc/ssl/certs/ca-certificates.crt} is_mysqls=
+  # Not grep -q: it leaves early, and the program dies of the closed pipe.
+  if "$1" --help 2>/dev/null | grep -- '--ssl-mode=' >/dev/null; then is_mysqls=1; fi
+  case ${BJR_DATABASE_TLS:-off} in
+    on | true)
+      printf 'ssl-ca="%s"\n' "$(realpath "$ca")"
+      if [ -n "$is_mysqls" ]; then echo ssl-mode=VERIFY_IDENTITY; else printf 'ssl\nssl-verify-server-cert\n'; fi
+      ;;
+    *) if [ -z "$is_mysqls" ]; then echo skip-ssl-verify-server-cert; fi ;;
+  esac >>"$options"
+}

@@ -102,6 +102,7 @@ build {
     execute_command = "chmod +x {{ .Path }}; sudo env {{ .Vars }} {{ .Path }}"
     environment_vars = [
       "BJR_ROLE=${source.name}",
+      "BJR_IS_IMAGE=yes",
       "SSM_AGENT_URL=${var.ssm_agent == null ? "" : var.ssm_agent.url}",
       "SSM_AGENT_SHA256=${var.ssm_agent == null ? "" : var.ssm_agent.sha256}",
     ]

@@ -3,6 +3,7 @@
 #
 #   BJR_ROLE=bjr-api provision/install.sh     BJR_ROLE: bjr (all in one), bjr-api or bjr-worker
 #
+# BJR_IS_IMAGE=yes: other machines will be made from this one, which loses what makes it itself.
 # Beside this folder stand files/, systemd/ and the release, bjr.tar.gz.
 set -euo pipefail
 BJR_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

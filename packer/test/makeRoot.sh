@@ -57,6 +57,6 @@ prepare "$root"
 mkdir "$root/tmp/bjr"
 cp -r packer/files packer/provision packer/systemd "$root/tmp/bjr"
 packer/release.sh "$root/tmp/bjr/bjr.tar.gz"
-enter "$root" BJR_ROLE="$role" ${https_proxy:+https_proxy="$https_proxy"} ${http_proxy:+http_proxy="$http_proxy"} \
+enter "$root" BJR_ROLE="$role" BJR_IS_IMAGE=yes ${https_proxy:+https_proxy="$https_proxy"} ${http_proxy:+http_proxy="$http_proxy"} \
   /tmp/bjr/provision/install.sh
 rm -rf "$root/tmp/bjr" "$root/usr/sbin/policy-rc.d" "$root/etc/dpkg/dpkg.cfg.d/unsafe-io"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Unpacks servers from the distribution's own packages into a folder: without root, and without touching the system.
 #
-#   download.sh KIND DIR     KIND: mysql, mariadb or redis. Afterwards DIR/bin holds wrappers that start the programs.
+#   download.sh KIND DIR     KIND: mysql, mariadb or redis; mysql-client or mariadb-client for what bin/backup needs.
+#                            Afterwards DIR/bin holds wrappers that start the programs.
 #
 # The packages come with all that they depend on, the C library included, because apt is given an empty list of what is
 # installed: programs from another release of the distribution run too.
@@ -38,14 +39,16 @@ case $kind in
   mysql) packages=(mysql-server-core mysql-server-core-8.4 mysql-server-core-8.0) programs=(mysqld) ;;
   mariadb) packages=(mariadb-server-core mariadb-server-core-10.6) programs=(mariadbd) ;;
   redis) packages=(redis-server valkey-server) programs=(redis-server valkey-server) ;;
-  *) say "usage: download.sh mysql|mariadb|redis DIR"; exit 2 ;;
+  mysql-client) packages=(mysql-client-core mysql-client-core-8.4 mysql-client-core-8.0) programs=(mysql mysqldump) ;;
+  mariadb-client) packages=(mariadb-client mariadb-client-10.6) programs=(mariadb mariadb-dump) ;;
+  *) say "usage: download.sh mysql|mariadb|redis|mysql-client|mariadb-client DIR"; exit 2 ;;
 esac
 
 say "  reading the package lists …"
 apt-get "${apt[@]}" -qq update >&2
 pick() { for package in "${packages[@]}"; do if available "$package"; then echo "$package"; return; fi; done; }
 package=$(pick)
-if [ -z "$package" ] && [ "$kind" = mysql ]; then use_unstable; package=$(pick); fi
+if [ -z "$package" ] && [[ $kind = mysql* ]]; then use_unstable; package=$(pick); fi
 [ -n "$package" ] || { say "There is no package of $kind here."; exit 1; }
 extras=()
 [ "$kind" = mariadb ] && available mariadb-client-core && extras=(mariadb-client-core)
@@ -68,7 +71,7 @@ for folder in "$root"/{usr/,}lib/*-linux-gnu* "$root"/{usr/,}lib{,64}; do
 done
 # A server's own configuration on this machine is not for ours, and its messages are where they were unpacked.
 case $kind in
-  redis) options= ;;
+  redis | *-client) options= ;;
   *) options=" --no-defaults --basedir=$(place "$root")/usr --lc-messages-dir=$(place "$root")/usr/share/mysql" ;;
 esac
 for program in "${programs[@]}"; do

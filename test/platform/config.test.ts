@@ -47,7 +47,9 @@ describe('settings', () => {
     expect(problemsOf(without, 'api')).toHaveLength(1);
     for (const command of ['worker', 'migrate', 'after-restore', 'import-legacy'])
       expect(problemsOf(without, command)).toEqual([]);
-    await expect(createTokens(loadConfig(without, 'worker').api.secret, 60).issue(nobody)).rejects.toThrow();
+    await expect(createTokens(loadConfig(without, 'worker').api.secret, 60).issue(nobody)).rejects.toThrow(
+      'Zero-length key',
+    );
     const config = loadConfig({ NODE_ENV: 'production', SECRET_KEY_BASE: 'x'.repeat(32) });
     expect(config.seed).toEqual({ rootPassword: null, adminPassword: null });
     expect(

@@ -69,6 +69,26 @@ export async function findKubernetesSchemas(versions: string[]): Promise<object[
   return versions.map((_, index) => JSON.parse(readFileSync(join(folder, `${index}.json`), 'utf8')));
 }
 
+const DOWNLOAD = fileURLToPath(new URL('../../src/embedded/download.sh', import.meta.url));
+
+/** The folder of the client programs of a kind of database, which need no server here. Null like findHelm. */
+export async function findDatabaseClient(kind: string): Promise<string | null> {
+  const target = join(TOOLS, `${kind}-client`);
+  // The script puts a folder in place when it is whole, with that path inside: no draft.
+  const release = await waitForLock(`${target}.lock`);
+  try {
+    if (!existsSync(target)) {
+      console.log(`Fetching the client of ${kind} into .bjr/tools (once) …`);
+      run('bash', [DOWNLOAD, `${kind}-client`, target]);
+    }
+    return join(target, 'bin');
+  } catch {
+    return cannotBeHad(`mysqldump or mariadb-dump (${kind})`);
+  } finally {
+    release();
+  }
+}
+
 /** A folder of .bjr/tools that is filled once, by one process; null where that fails. A draft takes its name when it is whole. */
 async function fetchOnce(name: string, fill: (draft: string) => void): Promise<string | null> {
   const folder = join(TOOLS, name);
