@@ -6,7 +6,7 @@ const mayImport = {
   api: ['services', 'store', 'redis', 'platform', 'domain'],
   doctor: ['worker', 'store', 'redis', 'platform', 'domain'],
   services: ['store', 'redis', 'platform', 'domain'],
-  worker: ['store', 'redis', 'platform', 'domain', 'runner/protocol', 'runner/escapees'],
+  worker: ['store', 'redis', 'platform', 'domain', 'runner/protocol', 'runner/escapees', 'runner/cgroup'],
   scheduler: ['store', 'redis', 'platform', 'domain'],
   embedded: ['platform', 'domain'],
   store: ['platform', 'domain'],

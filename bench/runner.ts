@@ -1,27 +1,41 @@
 import { tmpdir } from 'node:os';
 import { pino } from 'pino';
+import { createJobCgroups, type JobCgroups } from '../src/worker/jobCgroups.ts';
 import { createRunnerPool } from '../src/worker/runnerPool.ts';
 import { runLoops } from './bareLoops.ts';
 import { alternate, type Scenario } from './scenario.ts';
 
+const log = pino({ level: 'error' });
+
 /* What a runner costs on top of bare execa, without a database. Options: --starts 1000 --concurrency 8 --runners 1 */
 export const runner: Scenario = {
-  about: 'starts a second by a runner alone, driven over its channel, against a bare loop',
+  about: 'starts a second by a runner alone, driven over its channel, against a bare loop; with cgroups and without',
   async measure(options) {
     const commands = options.number('starts', 1000, 200);
     const concurrency = options.number('concurrency', 8);
     const processes = options.number('runners', 1);
+    const cgroups = await createJobCgroups('auto', log);
+    const sizes = { runners: processes, commands, concurrency };
     const found = await alternate(options, {
       bare: async () => (await runLoops({ how: 'execa', processes, commands, concurrency })).rate,
-      runner: () => runRunners({ runners: processes, commands, concurrency }),
+      runner: () => runRunners(sizes, null),
+      cgroups: () => runRunners(sizes, cgroups),
     });
     const baseline = { what: `execa, ${processes} process(es)`, value: found.bare };
-    return [{ what: `${processes} runner(s) alone`, unit: 'starts/s', value: found.runner, baseline }];
+    const figure = { what: `${processes} runner(s) alone`, unit: 'starts/s', value: found.runner };
+    const without = { what: 'without', value: found.runner };
+    const what = cgroups ? 'with a cgroup for each run' : 'with a cgroup for each run: none to be had';
+    return [
+      { ...figure, baseline },
+      { ...figure, what, value: found.cgroups, baseline: without },
+    ];
   },
 };
 
-async function runRunners({ runners, commands, concurrency }: Record<'runners' | 'commands' | 'concurrency', number>) {
-  const pool = createRunnerPool(runners, pino({ level: 'error' }));
+type Sizes = Record<'runners' | 'commands' | 'concurrency', number>;
+
+async function runRunners({ runners, commands, concurrency }: Sizes, cgroups: JobCgroups | null) {
+  const pool = createRunnerPool(runners, log, { cgroups });
   await pool.ready();
   const env = { PATH: process.env['PATH'] ?? '' };
   let runId = 0;

@@ -30,6 +30,7 @@ import { readBacklog } from '../store/readBacklog.ts';
 import { awaitSchema } from '../store/requireSchema.ts';
 import { createDatabaseContact } from '../worker/databaseContact.ts';
 import { createDeliverer } from '../worker/deliver.ts';
+import { createJobCgroups } from '../worker/jobCgroups.ts';
 import { createJobUsers } from '../worker/jobUser.ts';
 import { createRunnerPool } from '../worker/runnerPool.ts';
 import { createCallbackSender } from '../worker/sendCallback.ts';
@@ -49,6 +50,7 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   });
   const db = createDatabase(config.database, emit);
   const redis = connectRedis(config.redis, workerLog);
+  const cgroups = await createJobCgroups(config.worker.jobCgroups, workerLog);
   const spool = createSpool(config.worker.spoolDirectory, workerLog);
   addPool(metrics, db.poolUse);
   addRedis(metrics, () => redis.status === 'ready');
@@ -88,7 +90,7 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     databaseContact,
     spool,
     registry,
-    pool: createRunnerPool(config.worker.runners, workerLog, config.worker.jobUmask),
+    pool: createRunnerPool(config.worker.runners, workerLog, { umask: config.worker.jobUmask, cgroups }),
     clock,
     config: { ...config.worker, outputBytesMax },
     identity: { workerId, host: config.hostname, pid: process.pid, version: VERSION },

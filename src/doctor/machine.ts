@@ -2,13 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError, type WorkerConfig } from '../platform/config.ts';
+import { judge, tryCgroups } from '../worker/jobCgroups.ts';
 import { createJobUsers, type JobUser } from '../worker/jobUser.ts';
 import { type Finding, failure, ok, reasonOf, warning } from './finding.ts';
 
 /** The machine of a worker. */
-export function checkMachine(config: WorkerConfig, isProduction: boolean): Finding[] {
+export async function checkMachine(config: WorkerConfig, isProduction: boolean): Promise<Finding[]> {
   return [
     ...checkJobUser(config, isProduction),
+    await checkCgroups(config),
     checkStateDirectory(dirname(config.spoolDirectory)),
     ...(config.jobDirectory === null ? [] : [checkJobDirectory(config.jobDirectory)]),
     ...judgeLimits(config, readLimits()),
@@ -40,6 +42,16 @@ function checkSwitch({ name, home }: JobUser, owner: { uid: number; gid: number 
   }
   if (home === '/') return warning(what, `${name} has no home: commands start in /`, 'make one, or set JOB_DIRECTORY');
   return ok(what, `commands run as ${name}, in ${home}`);
+}
+
+async function checkCgroups({ jobCgroups }: WorkerConfig): Promise<Finding> {
+  const what = 'job cgroups';
+  if (jobCgroups === 'off') return ok(what, 'off: what leaves its group is found by its environment');
+  const usable = judge(jobCgroups, await tryCgroups());
+  if ('parent' in usable) return ok(what, 'each run gets one of its own, and nothing escapes its forced end');
+  const says = `none, so what leaves its group and clears its environment outlives its run: ${usable.reason}`;
+  const mend = 'Delegate=yes in the unit, or a container with a writable cgroup of version 2';
+  return jobCgroups === 'on' ? failure(what, says, mend) : warning(what, says, mend);
 }
 
 const SPACE_BYTES_MIN = 100 * 1024 * 1024;

@@ -164,6 +164,7 @@ function shape(env: Environment) {
       jobPath: env.JOB_PATH,
       jobUser: { name: env.JOB_USER ?? null, uidBase: env.JOB_UID_BASE ?? null },
       jobUmask: env.JOB_UMASK,
+      jobCgroups: env.JOB_CGROUPS,
       jobLimits: {
         nice: env.JOB_NICE,
         memoryBytesMax: env.JOB_MEMORY_LIMIT_BYTES,

@@ -280,6 +280,10 @@ const commands = {
     'largest file that a command may write, in steps of 1024',
     { values: '1024 or more', fallback: '`0`: no limit' },
   ),
+  JOB_CGROUPS: setting(
+    z.enum(['auto', 'on', 'off']).default('auto'),
+    'whether each run gets a [cgroup of its own](reliability.md#where-it-ends): `auto` where it can be had and costs a start less than 2 ms; with `on` a worker that cannot have them does not start',
+  ),
   JOB_PATH: setting(
     z.string().default('/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'),
     '`PATH` of commands',

@@ -10,6 +10,7 @@ import type { LiveOutputs } from './liveOutput.ts';
 import type { Pipes } from './pipes.ts';
 import { createProcessGroup } from './processGroup.ts';
 import { type Exit, type KillReason, monotonicMs, RUN_TOKEN, type StartRequest, silentExit } from './protocol.ts';
+import type { RunCgroup, RunCgroups } from './runCgroups.ts';
 import { findBash, type Program, prepareProgram } from './script.ts';
 
 export interface Execution {
@@ -29,6 +30,7 @@ export interface ExecutionOptions {
   /** Private to the runner. */
   directory: string;
   pipes: Pipes;
+  cgroups?: RunCgroups;
   onStarted(pid: number, startedAtMs: number): void;
   /** For commands whose output may be followed. */
   live?: LiveOutputs;
@@ -56,13 +58,15 @@ interface Started {
   subprocess: ReturnType<typeof spawn>;
   program: Program;
   captures: Capture[];
+  cgroup: RunCgroup | null;
   startedAtMs: number;
 }
 
-function start(request: StartRequest, { directory, pipes }: ExecutionOptions): Started {
+function start(request: StartRequest, { directory, pipes, cgroups }: ExecutionOptions): Started {
   const { env, owner, limits } = request;
   const program = prepareProgram(request, directory);
   const captures: Capture[] = [];
+  const cgroup = cgroups?.open(request.runId) ?? null;
   try {
     captures.push(createCapture(pipes, request));
     captures.push(createCapture(pipes, request));
@@ -71,16 +75,18 @@ function start(request: StartRequest, { directory, pipes }: ExecutionOptions): S
     const invocation = withLimits({ ...program, env }, limits, findBash(env));
     const outputs = captures.map(({ stdio }) => stdio);
     const startedAtMs = monotonicMs();
+    cgroup?.enter();
     const subprocess = inJobDirectory(request.cwd, owner, (cwd) => spawn(invocation, { cwd, owner, outputs }));
     captures[0]?.begin(subprocess.stdout);
     captures[1]?.begin(subprocess.stderr);
-    return { subprocess, program, captures, startedAtMs };
+    return { subprocess, program, captures, cgroup, startedAtMs };
   } catch (error) {
     for (const capture of captures) {
       capture.begin(null);
       void capture.end();
     }
     program.remove();
+    cgroup?.remove();
     throw error;
   }
 }
@@ -124,8 +130,10 @@ const target = (output: number | 'pipe' | undefined) => (output ?? 'pipe') as 'p
 
 function follow(pid: number, request: StartRequest, started: Started): Execution {
   const { timeLimit } = request;
-  const group = createProcessGroup(pid);
   let killReason: KillReason | null = null;
+  const group = createProcessGroup(pid, () => {
+    if (killReason) started.cgroup?.kill();
+  });
   let hasEnded = false;
   const kill = (reason: KillReason, graceMs: number) => {
     if (!hasEnded) killReason ??= reason;
@@ -137,7 +145,7 @@ function follow(pid: number, request: StartRequest, started: Started): Execution
     hasEnded = true;
     clearTimeout(timer);
     const description = describeEnd(code, signal, killReason);
-    const isGone = group.clear().then(() => (killReason ? endEscaped(request) : undefined));
+    const isGone = group.clear().then(() => (killReason ? endEscaped(request, started) : undefined));
     resolve({ ...description, killReason, endedAtMs: monotonicMs(), isGone });
   });
   const finished = finish(ended, request, started).catch((error: unknown) => () => failed(error, started.startedAtMs));
@@ -147,15 +155,17 @@ function follow(pid: number, request: StartRequest, started: Started): Execution
 type End = ReturnType<typeof describeEnd> & Pick<Exit, 'killReason' | 'endedAtMs'> & { isGone: Promise<void> };
 
 /** Only where the end was forced: a command that ends by itself may leave a daemon. */
-async function endEscaped({ env, owner }: StartRequest): Promise<void> {
+async function endEscaped({ env, owner }: StartRequest, { cgroup }: Started): Promise<void> {
+  await cgroup?.empty();
   const token = env[RUN_TOKEN];
   if (token) await endEscapees({ token, owner });
 }
 
 async function finish(ended: Promise<End>, { limits }: StartRequest, started: Started): Promise<ReadExit> {
-  const { captures, program, startedAtMs } = started;
+  const { captures, program, cgroup, startedAtMs } = started;
   const { isGone, ...end } = await ended;
   await isGone;
+  cgroup?.remove();
   const [stdout, stderr] = await Promise.all(captures.map((capture) => capture.end()));
   program.remove();
   return () => {
@@ -179,11 +189,12 @@ function readOutput(stdout: BoundedOutput | undefined, stderr: BoundedOutput | u
 
 async function explain(
   { cwd }: StartRequest,
-  { subprocess, program, captures, startedAtMs }: Started,
+  { subprocess, program, captures, cgroup, startedAtMs }: Started,
 ): Promise<ReadExit> {
   const { code } = await subprocess;
   await Promise.all(captures.map((capture) => capture.end()));
   program.remove();
+  cgroup?.remove();
   const why = describeStartFailure({ code: code ?? 'unknown', interpreter: program.interpreter, cwd });
   const endedAtMs = monotonicMs();
   return () => silentExit({ ...why, startedAtMs, endedAtMs });

@@ -13,6 +13,7 @@ import {
   silentExit,
   type ToRunner,
 } from './protocol.ts';
+import { createRunCgroups } from './runCgroups.ts';
 
 /**
  * A runner: the small process that starts commands. It holds no settings, no connections and no secrets, and imports
@@ -24,10 +25,11 @@ const GRACE_WITHOUT_COORDINATOR_MS = 1000;
 const LAST_RESORT_MS = 5000;
 
 closeInheritedFiles();
-const [, , umask = '', directory = ''] = process.argv;
+const [, , umask = '', cgroupDirectory = '', directory = ''] = process.argv;
 // For the commands: Node's spawn sets none. What the runner makes itself has its mode set.
 process.umask(umask);
 const pipes = createPipes(directory);
+const cgroups = createRunCgroups(cgroupDirectory);
 const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();
 let lastTurn = Promise.resolve();
 
@@ -71,6 +73,7 @@ function start(request: StartRequest): void {
   const { kill, finished } = execute(request, {
     directory,
     pipes,
+    cgroups,
     live,
     onStarted: (pid, startedAtMs) => void send({ type: 'started', runId, pid, startedAtMs }),
   });
@@ -88,10 +91,12 @@ function notStarted(atMs: number): Exit {
 
 /** Nothing that this process started may outlive it. */
 async function endEverything(reason: KillReason, graceMs: number, exitCode: number): Promise<void> {
+  cgroups.goHome();
   setTimeout(() => process.exit(exitCode), graceMs + LAST_RESORT_MS);
   for (const { kill } of runs.values()) kill(reason, graceMs);
   await Promise.all([...runs.values()].map(({ told }) => told));
   rmSync(directory, { recursive: true, force: true });
+  cgroups.close();
   process.exit(exitCode);
 }
 

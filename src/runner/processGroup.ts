@@ -24,10 +24,17 @@ const KILL_WAIT_MS = 2000;
 const POLL_MS_MIN = 5;
 const POLL_MS_MAX = 100;
 
-export function createProcessGroup(pid: number): ProcessGroup {
+/** `killRest`: called with each KILL, for what is the run's and not in its group. */
+export function createProcessGroup(pid: number, killRest: () => void): ProcessGroup {
   let isOver = false;
   let killAtMs = Number.POSITIVE_INFINITY;
   let killTimer: NodeJS.Timeout | undefined;
+
+  const kill = () => {
+    if (isOver) return;
+    signalGroup(pid, 'SIGKILL');
+    killRest();
+  };
 
   const end = (graceMs: number) => {
     if (isOver) return;
@@ -36,7 +43,7 @@ export function createProcessGroup(pid: number): ProcessGroup {
     if (atMs >= killAtMs) return;
     killAtMs = atMs;
     clearTimeout(killTimer);
-    killTimer = setTimeout(() => isOver || signalGroup(pid, 'SIGKILL'), graceMs);
+    killTimer = setTimeout(kill, graceMs);
   };
 
   const endLeftovers = () => {

@@ -1,18 +1,24 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 
 /** A process by more than its pid, which the system gives out again. */
 export interface ProcessIdentity {
   pid: number;
   /** Clock ticks from boot to start (field 22 of /proc/PID/stat, proc(5)); null where there is no /proc. */
   startTicks: string | null;
+  /**
+   * Where these two say who it is: a boot of a machine, and a pid namespace (container) of it. After a reboot, or in another
+   * container, a second process may have the same. Not given: this one.
+   */
+  place?: string;
 }
 
 export function identify(pid: number): ProcessIdentity {
-  return { pid, startTicks: readStartTicks(pid) };
+  return { pid, startTicks: readStartTicks(pid), place: PLACE };
 }
 
-/** Whether the process that was identified still runs, rather than another that got its pid. */
-export function isSame({ pid, startTicks }: ProcessIdentity): boolean {
+/** Whether the process that was identified still runs, rather than another that got its pid. One of elsewhere does not. */
+export function isSame({ pid, startTicks, place = PLACE }: ProcessIdentity): boolean {
+  if (place !== PLACE) return false;
   if (startTicks !== null) return readStartTicks(pid) === startTicks;
   try {
     return process.kill(pid, 0);
@@ -41,3 +47,22 @@ function readStartTicks(pid: number): string | null {
     return null;
   }
 }
+
+/** As a number, which the kernel may give to another when this one has gone; '' where there is no /proc. */
+export function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function readBoot(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
+const PLACE = `${readBoot()} ${pidNamespace()}`;

@@ -11,6 +11,7 @@ import {
   type StartRequest,
   silentExit,
 } from '../runner/protocol.ts';
+import type { JobCgroups } from './jobCgroups.ts';
 import { endOrphan, identify, type ProcessIdentity } from './orphan.ts';
 import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 
@@ -60,8 +61,17 @@ const RESTART_MS_MAX = 10_000;
 const START_FAILURES_MAX = 5;
 const CLOSE_GRACE_MS = 1000;
 
-/** `umask`: of the commands. */
-export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerPool {
+export interface CommandSettings {
+  umask?: number;
+  /** Null: runs have none of their own. */
+  cgroups?: JobCgroups | null;
+}
+
+export function createRunnerPool(
+  size: number,
+  log: Log,
+  { umask = 0o027, cgroups = null }: CommandSettings = {},
+): RunnerPool {
   const runs = new Map<number, Run>();
   const runners = new Set<Runner>();
   let held: HoldRequest | null = null;
@@ -81,7 +91,7 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
       loaded();
       void lose(runner, reason);
     };
-    const child = startRunner(log, umask, { onMessage, onExit });
+    const child = startRunner(log, { umask, cgroups: cgroups?.directory ?? '' }, { onMessage, onExit });
     const runner: Runner = { process: child, running: 0, isReady: false, hasLoaded };
     runners.add(runner);
   };
@@ -122,9 +132,14 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
     for (const { process } of lost) if (process) endOrphan(process);
     if (!isClosing) replace(runner, reason);
     // What has left its group, and a command that the runner had no time to tell of.
-    await Promise.all(lost.map(({ request }) => endMarked(request)));
+    await Promise.all(lost.map(({ request }) => endWhole(request)));
     for (const run of lost)
       settle(run, unfinished(run, `The runner process of this command ${reason}; the command was ended.`));
+  };
+
+  const endWhole = async (request: Run['request']) => {
+    await cgroups?.end(request.runId).catch((error: unknown) => log.error({ err: error }, 'A cgroup cannot be killed'));
+    await endMarked(request);
   };
 
   const replace = (runner: Runner, reason: string) => {
@@ -174,6 +189,7 @@ export function createRunnerPool(size: number, log: Log, umask = 0o027): RunnerP
       isClosing = true;
       for (const run of waiting()) settle(run, unfinished(run, 'The worker is stopping.'));
       await Promise.all([...runners].map(({ process }) => process.close(graceMs)));
+      cgroups?.close();
     },
   };
 }

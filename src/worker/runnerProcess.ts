@@ -15,6 +15,13 @@ export interface RunnerProcess {
   close(graceMs: number): Promise<void>;
 }
 
+export interface RunnerSettings {
+  /** Of the commands. */
+  umask: number;
+  /** The directory of the cgroups of runs; '' for none. */
+  cgroups: string;
+}
+
 export interface RunnerListeners {
   onMessage(message: FromRunner): void;
   /** Called once, whether it was told to or died, and after its last message. */
@@ -34,9 +41,9 @@ const LAST_RESORT_MS = 8000;
  * Starts a runner: an empty environment, no open files but the standard ones and the channel, a session of its own. A
  * Ctrl-C, or a KILL to the coordinator's whole group, does not reach it, so it is there to end its commands.
  */
-export function startRunner(log: Log, umask: number, listeners: RunnerListeners): RunnerProcess {
+export function startRunner(log: Log, { umask, cgroups }: RunnerSettings, listeners: RunnerListeners): RunnerProcess {
   const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
-  const child = fork(writeRunnerCode(directory), [umask.toString(8), directory], {
+  const child = fork(writeRunnerCode(directory), [umask.toString(8), cgroups, directory], {
     env: {},
     execArgv: LEAN,
     detached: true,

@@ -1,0 +1,215 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { StartRequest } from '../../src/runner/protocol.ts';
+import { createJobCgroups, type JobCgroups, judge, tryCgroups } from '../../src/worker/jobCgroups.ts';
+import { findIn } from '../../src/worker/ownCgroup.ts';
+import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
+import { isRunning, until } from '../support/processes.ts';
+
+const usable = await tryCgroups();
+const isUsable = 'parent' in usable;
+const unlessNone = (name: string) => (isUsable ? name : `${name} (skipped: ${usable.reason})`);
+const log = pino({ level: 'silent' });
+
+describe('the own cgroup', () => {
+  const mount = (root: string, point: string) =>
+    `31 23 0:28 / /sys rw - sysfs sysfs rw\n41 31 0:38 ${root} ${point} rw,relatime shared:9 - cgroup2 cgroup2 rw\n`;
+
+  test.each([
+    [
+      'on a host',
+      mount('/', '/sys/fs/cgroup'),
+      '0::/system.slice/bjr.service\n',
+      '/sys/fs/cgroup/system.slice/bjr.service',
+    ],
+    [
+      'beside those of version 1',
+      mount('/', '/sys/fs/cgroup/unified'),
+      '4:memory:/a\n0::/b\n',
+      '/sys/fs/cgroup/unified/b',
+    ],
+    ['in a namespace of its own', mount('/', '/sys/fs/cgroup'), '0::/\n', '/sys/fs/cgroup'],
+    [
+      "in a container that is shown the host's names",
+      mount('/docker/12', '/sys/fs/cgroup'),
+      '0::/docker/12\n',
+      '/sys/fs/cgroup',
+    ],
+    ['in a folder with a space', mount('/', '/a\\040folder'), '0::/b\n', '/a folder/b'],
+  ])('is found %s', (_, mountinfo, cgroup, path) => {
+    expect(findIn(mountinfo, cgroup)).toEqual({ path });
+  });
+
+  test.each([
+    ['nothing is mounted', '', '0::/\n'],
+    ['there is version 1 only', '32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n', '1:cpu:/\n'],
+    ['it lies outside of what is mounted', mount('/docker/12', '/sys/fs/cgroup'), '0::/docker/34\n'],
+    ['it lies outside of its namespace', mount('/', '/sys/fs/cgroup'), '0::/../34\n'],
+  ])('is none where %s', (_, mountinfo, cgroup) => {
+    expect(findIn(mountinfo, cgroup)).toEqual({ reason: expect.any(String) });
+  });
+});
+
+describe('cgroups', () => {
+  test('that would slow every start down are used only where they are demanded', () => {
+    const slow = { parent: '/sys/fs/cgroup', moveMs: 15 };
+    expect(judge('auto', slow)).toEqual({ reason: expect.stringContaining('15.0 ms') });
+    expect(judge('on', slow)).toEqual(slow);
+  });
+
+  test('are not had in a folder that is none', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bjr-no-cgroup-'));
+    expect(await tryCgroups({ path: folder })).toEqual({ reason: expect.any(String) });
+    expect(await tryCgroups({ path: join(folder, 'missing') })).toEqual({ reason: expect.any(String) });
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
+  let folder: string;
+  let cgroups: JobCgroups;
+  let pool: RunnerPool;
+  let runId = 0;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bjr-cgroups-test-'));
+    const found = await createJobCgroups('on', log);
+    if (!found) throw new Error('There are none');
+    cgroups = found;
+    pool = createRunnerPool(1, log, { cgroups });
+    await pool.ready();
+  });
+  afterAll(async () => {
+    await pool.close();
+    expect(existsSync(cgroups.directory)).toBe(false);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const cgroupOf = (id: number) => join(cgroups.directory, `run-${id}`);
+  const request = (command: string, options: Partial<StartRequest> = {}) => ({
+    runId: ++runId,
+    command,
+    env: { PATH: '/usr/bin:/bin', BJR_RUN_TOKEN: `cgroup-${runId}` },
+    cwd: '/',
+    outputBytesMax: 4096,
+    ...options,
+  });
+
+  /** A process in another session, with another parent, an empty environment and, where it can be, another user. */
+  const leave = (file: string) => {
+    const change = process.getuid?.() === 0 ? 'setpriv --reuid=61002 --regid=61002 --clear-groups' : '';
+    return `setsid env -i /bin/sh -c '${change} sleep 300 & echo $! > ${file}' < /dev/null > /dev/null 2>&1 &
+      until [ -s ${file} ]; do sleep 0.02; done`;
+  };
+  const escapedIn = (file: string) => Number(readFileSync(file, 'utf8'));
+
+  test('is in it from its first instant, whatever it is started by', async () => {
+    const tell = "sed -n 's/^0::.*bjr-/bjr-/p' /proc/self/cgroup";
+    const limits = { nice: 1, memoryBytesMax: 0, processesMax: 0, fileBytesMax: 0 };
+    const ways: [string, Partial<StartRequest>][] = [
+      [tell, {}],
+      [`#!/bin/sh\n${tell}`, {}],
+      [tell, { limits }],
+      ...(process.getuid?.() === 0
+        ? [[tell, { owner: { uid: 61_001, gid: 61_001 } }] as [string, Partial<StartRequest>]]
+        : []),
+    ];
+    for (const [command, options] of ways) {
+      const asked = request(command, options);
+      const exit = await pool.execute(asked, () => {});
+      expect(exit.stdout).toBe(`${cgroupOf(asked.runId).slice(dirname(cgroups.directory).length + 1)}\n`);
+      expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+    }
+  });
+
+  test.each(['timed_out', 'canceled', 'drained', 'lease_lost'] as const)(
+    'leaves nothing behind when its end is forced (%s)',
+    async (reason) => {
+      const file = join(folder, reason);
+      const limit = reason === 'timed_out' ? { timeLimit: { timeoutMs: 1500, graceMs: 0 } } : {};
+      const asked = request(`${leave(file)}; sleep 300`, limit);
+      const finished = pool.execute(asked, () => {});
+      if (reason !== 'timed_out') {
+        await until(() => spawnSync('test', ['-s', file]).status === 0, 'the escape');
+        pool.kill(asked.runId, reason, 0);
+      }
+      expect((await finished).killReason).toBe(reason);
+      expect(isRunning(escapedIn(file))).toBe(false);
+      expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+    },
+  );
+
+  test('leaves nothing behind when its runner dies', async () => {
+    const file = join(folder, 'runner');
+    const asked = request(`${leave(file)}; sleep 300`);
+    const { promise: started, resolve } = Promise.withResolvers<number>();
+    const finished = pool.execute(asked, resolve);
+    const command = await started;
+    await until(() => spawnSync('test', ['-s', file]).status === 0, 'the escape');
+    process.kill(parentOf(command), 'SIGKILL');
+    await finished;
+    expect([command, escapedIn(file)].filter(isRunning)).toEqual([]);
+  });
+
+  test('may leave a daemon when it ends by itself, and the cgroup goes after that', async () => {
+    const file = join(folder, 'daemon');
+    const asked = request(leave(file));
+    expect(await pool.execute(asked, () => {})).toMatchObject({ exitCode: 0 });
+    expect(isRunning(escapedIn(file))).toBe(true);
+    process.kill(escapedIn(file), 'SIGKILL');
+    await until(() => !isRunning(escapedIn(file)), 'its end');
+    await pool.execute(request('true'), () => {});
+    expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+  });
+
+  describe('of a worker that was killed together with its runners', () => {
+    const ENTRY = fileURLToPath(new URL('../fixtures/coordinator.ts', import.meta.url));
+    let coordinator: ChildProcess | undefined;
+    afterEach(() => coordinator?.kill('SIGKILL'));
+
+    test('is ended by the next one, and daemons stay', async () => {
+      const [file, daemon] = [join(folder, 'orphan'), join(folder, 'spared')];
+      const commands = [`${leave(file)}; sleep 300`, leave(daemon)];
+      coordinator = spawn(process.execPath, [ENTRY, ...commands], {
+        env: { PATH: '/usr/bin:/bin', JOB_CGROUPS: 'on' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const pids: number[] = [];
+      if (!coordinator.stdout) throw new Error('It has no output');
+      for await (const line of createInterface({ input: coordinator.stdout })) {
+        pids.push((JSON.parse(line) as { pid: number }).pid);
+        if (pids.length === commands.length) break;
+      }
+      const [command = 0, second = 0] = pids;
+      const runner = parentOf(command);
+      const [own] = readdirSync(dirname(cgroups.directory)).filter((name) => name.includes(`-${coordinator?.pid}-`));
+      const directory = join(dirname(cgroups.directory), own ?? 'none');
+      await until(() => [file, daemon].every((name) => spawnSync('test', ['-s', name]).status === 0), 'the escapes');
+      await until(() => !isRunning(second) && existsSync(join(directory, 'run-2', 'left')), 'its end by itself');
+      process.kill(runner, 'SIGSTOP');
+      coordinator.kill('SIGKILL');
+      process.kill(runner, 'SIGKILL');
+      await until(() => ![runner, coordinator?.pid ?? 0].some(isRunning), 'their ends');
+      expect([command, escapedIn(file), escapedIn(daemon)].map(isRunning)).toEqual([true, true, true]);
+
+      await createJobCgroups('on', log);
+      expect([command, escapedIn(file), escapedIn(daemon)].map(isRunning)).toEqual([false, false, true]);
+      process.kill(escapedIn(daemon), 'SIGKILL');
+      await until(() => !isRunning(escapedIn(daemon)), 'its end');
+      await createJobCgroups('on', log);
+      expect(existsSync(directory)).toBe(false);
+    });
+  });
+});
+
+/** Field 4 of /proc/PID/stat. */
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
