@@ -226,8 +226,13 @@ variable "api_settings" {
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.api_settings) : !can(regex("(PASSWORD|SECRET|TOKEN)", name))])
+    condition     = alltrue([for name in keys(var.api_settings) : !can(regex("(PASSWORD|SECRET|TOKEN|DATABASE_URL)", name))])
     error_message = "Secrets belong into Secrets Manager, not into user data."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.api_settings) : !can(regex("^(PORT|AWS_REGION|BJR_DATABASE(_(HOST|PORT|TLS|TLS_CA))?|REDIS_(HOST|PORT|TLS)|METRICS_(PORT|BIND_ADDRESS))$", name))])
+    error_message = "PORT and the settings of the database, of Redis and of metrics follow from what is made here."
   }
 }
 
@@ -305,8 +310,19 @@ variable "worker_settings" {
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.worker_settings) : !can(regex("(PASSWORD|SECRET|TOKEN)", name))])
+    condition     = alltrue([for name in keys(var.worker_settings) : !can(regex("(PASSWORD|SECRET|TOKEN|DATABASE_URL)", name))])
     error_message = "Secrets belong into Secrets Manager, not into user data."
+  }
+
+  # A drain that takes longer than the image's unit allows is killed, and its runs are lost.
+  validation {
+    condition     = alltrue([for name in keys(var.worker_settings) : !can(regex("^(WORKER_CONCURRENCY|DRAIN_TIMEOUT_SECONDS|BJR_LIFECYCLE_HOOK|AWS_REGION|BJR_DATABASE(_(HOST|PORT|TLS|TLS_CA))?|REDIS_(HOST|PORT|TLS)|METRICS_(PORT|BIND_ADDRESS))$", name))])
+    error_message = "worker_concurrency and worker_drain_seconds are variables; the settings of the database, of Redis and of metrics follow from what is made here."
+  }
+
+  validation {
+    condition     = tonumber(lookup(var.worker_settings, "KILL_GRACE_SECONDS", "5")) <= 30
+    error_message = "KILL_GRACE_SECONDS: 30 at most, or the image's unit kills the worker before it has recorded how its commands ended."
   }
 }
 

@@ -25,7 +25,7 @@ import { onStopSignals } from './stopSignals.ts';
 /** Serves the API until told to stop, in as many processes as WEB_CONCURRENCY says. */
 export async function runApi(config: Config, log: Log): Promise<number> {
   if (cluster.isPrimary && config.api.processes > 1) return superviseProcesses(config, log);
-  const own: ApiProcess = { metrics: createRegistry(), isServing: false };
+  const own: ApiProcess = { metrics: createRegistry('api'), isServing: false };
   if (cluster.isPrimary) {
     await serveApiProbes(config, { render: () => own.metrics.metrics(), isServing: () => own.isServing, log });
   } else {

@@ -42,7 +42,7 @@ import { onStopSignals } from './stopSignals.ts';
 export async function runWorker(config: Config, log: Log): Promise<number> {
   const workerId = randomUUID();
   const workerLog = log.child({ workerId });
-  const metrics = createRegistry();
+  const metrics = createRegistry('worker');
   const emit = tellAll(logEvents(workerLog), countRuns(metrics, monotonicMs), countRetries(metrics, RETRIED.keys()));
   const jobUserOf = createJobUsers(config.worker.jobUser, {
     isProduction: config.isProduction,

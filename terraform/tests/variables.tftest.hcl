@@ -152,3 +152,25 @@ run "secret_without_its_passwords" {
 
   expect_failures = [var.database_password, var.redis_password]
 }
+
+run "refused_settings_with_a_variable_of_their_own" {
+  command = plan
+
+  variables {
+    api_settings    = { PORT = "8080" }
+    worker_settings = { DRAIN_TIMEOUT_SECONDS = "3600" }
+  }
+
+  expect_failures = [var.api_settings, var.worker_settings]
+}
+
+run "refused_settings_that_outlast_the_unit" {
+  command = plan
+
+  variables {
+    api_settings    = { LEGACY_DATABASE_URL = "mysql://a:b@c/d" }
+    worker_settings = { KILL_GRACE_SECONDS = "60" }
+  }
+
+  expect_failures = [var.api_settings, var.worker_settings]
+}

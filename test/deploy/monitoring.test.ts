@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startApi } from '../support/api.ts';
@@ -81,6 +82,22 @@ test('alerts and the dashboard name metrics and labels that there are', () => {
     }).flat();
   });
   expect(problems).toEqual([]);
+});
+
+test('alerts and the dashboard are PromQL', () => {
+  const mistakesIn = (expr: string) => {
+    const mistakes: string[] = [];
+    parser.parse(expr).iterate({
+      enter: ({ type, from, to }) => {
+        if (type.isError) mistakes.push(`at ${from} '${expr.slice(from, to)}': ${expr}`);
+      },
+    });
+    return mistakes;
+  };
+  expect(mistakesIn('sum(bjr_leading == 0')).not.toEqual([]);
+  // Grafana puts its own in before it asks.
+  const asked = queries.map((expr) => expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$\w+/g, 'any'));
+  expect([...rules.map(({ expr }) => expr), ...asked].flatMap(mistakesIn)).toEqual([]);
 });
 
 test('every alert says what to do and has its runbook', () => {

@@ -10,16 +10,16 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 export const createGauges = (): Registry => new Registry();
 
 /** What a process counts of itself: to begin with its version, memory, CPU time and event loop. */
-export function createRegistry(): Registry {
+export function createRegistry(part: 'api' | 'worker'): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   new Gauge({
     name: 'bjr_build_info',
-    help: 'Always 1; the label says which version of BJR runs.',
-    labelNames: ['version'],
+    help: 'Always 1; the labels say which part of BJR runs, in which version.',
+    labelNames: ['part', 'version'],
     registers: [registry],
     aggregator: 'first',
-  }).set({ version: VERSION }, 1);
+  }).set({ part, version: VERSION }, 1);
   return registry;
 }
