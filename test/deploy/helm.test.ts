@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { aboutSetting, environment } from '../../src/platform/settings.ts';
 import { findHelm, findKubernetesSchemas } from '../support/deployTools.ts';
 
 const CHART = fileURLToPath(new URL('../../deploy/helm/bjr', import.meta.url));
@@ -269,6 +270,14 @@ describe.skipIf(!helm)('the chart', () => {
     expect(env['JOB_UID_BASE']).toBe(uidBase);
     expect(container.securityContext.capabilities.add).toEqual(added);
     expect(container.securityContext.runAsUser).toBe(added ? 0 : 10001);
+  });
+
+  const secrets = Object.entries(environment.shape).filter(([, schema]) => aboutSetting(schema).isSecret);
+
+  test.each(secrets.map(([name]) => name))('does not take the secret %s among its settings', (name) => {
+    const { status, stderr } = template({ settings: { [name]: 'x' } });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('belongs into the secret');
   });
 
   test('writes large numbers out', () => {

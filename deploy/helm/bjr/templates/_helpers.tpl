@@ -66,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- fail "ingress.enabled: ingress.host is missing" -}}
 {{- end -}}
 {{- $own := list "DRAIN_TIMEOUT_SECONDS" "KILL_GRACE_SECONDS" "WORKER_CONCURRENCY" "STATE_DIRECTORY" "JOB_USER" "JOB_UID_BASE" "WEB_CONCURRENCY" "TRUSTED_PROXIES" "PORT" "METRICS_PORT" "METRICS_BIND_ADDRESS" "NODE_ENV" "BJR_DATABASE" "BJR_DATABASE_HOST" "BJR_DATABASE_PORT" "BJR_DATABASE_USERNAME" "REDIS_HOST" "REDIS_PORT" "REDIS_DB" -}}
-{{- $secrets := list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD" "INITIAL_ROOT_PASSWORD" "INITIAL_ADMIN_PASSWORD" -}}
+{{- $secrets := list "SECRET_KEY_BASE" "BJR_DATABASE_PASSWORD" "REDIS_PASSWORD" "INITIAL_ROOT_PASSWORD" "INITIAL_ADMIN_PASSWORD" "LEGACY_DATABASE_URL" -}}
 {{- range $settings := list .Values.settings .Values.api.settings .Values.worker.settings -}}
 {{- range $name := keys $settings -}}
 {{- if has $name $own -}}{{- fail (printf "settings.%s: this chart has a value of its own for it" $name) -}}{{- end -}}
