@@ -28,9 +28,14 @@ export interface Program {
   stop(): Promise<void>;
 }
 
-export async function withServers<T>(options: Options, work: (servers: BenchServers) => Promise<T>): Promise<T> {
+/** `args`: further ones for the database's server. */
+export async function withServers<T>(
+  options: Options,
+  work: (servers: BenchServers) => Promise<T>,
+  args: string[] = [],
+): Promise<T> {
   options.say(`starting ${options.databaseKind} and Redis …`);
-  const servers = await startThrowawayServers(options.databaseKind, { isDurable: true });
+  const servers = await startThrowawayServers(options.databaseKind, { isDurable: true, args });
   const folder = mkdtempSync(join(tmpdir(), 'bjr-bench-'));
   Object.assign(process.env, servers.env);
   const environments: TestEnvironment[] = [];

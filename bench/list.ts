@@ -1,7 +1,7 @@
 import type { TestEnvironment } from '../test/support/environment.ts';
 import { signIn } from './client.ts';
 import { withServers } from './environment.ts';
-import { type Figure, median, type Scenario } from './scenario.ts';
+import { type Figure, median, type Scenario, timed } from './scenario.ts';
 
 /*
  * What a page of jobs costs where a user has many: the route over HTTP against a bare indexed query of the same 25 rows, in
@@ -79,10 +79,4 @@ async function fill({ query }: TestEnvironment, jobs: number): Promise<void> {
   ]);
   await query('UPDATE users SET job_count = (SELECT COUNT(*) FROM jobs WHERE user_id = users.id)');
   await query('ANALYZE TABLE jobs');
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
 }

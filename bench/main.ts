@@ -9,13 +9,14 @@ import { list } from './list.ts';
 import { describeMachine } from './machine.ts';
 import { printTable, writeMarkdown } from './report.ts';
 import { runner } from './runner.ts';
+import { scale } from './scale.ts';
 import { readOptions, type Scenario } from './scenario.ts';
 
 /*
  * Measurements: `npm run bench` for all of them, `npm run bench -- NAME… [--quick] [--rounds 5] [--mariadb]
  * [--markdown FILE]` for some. Further options stand at the top of a scenario's file.
  */
-const SCENARIOS: Record<string, Scenario> = { drain, drainAged, engine, lag, idle, runner, list, api, fleet };
+const SCENARIOS: Record<string, Scenario> = { drain, drainAged, engine, lag, idle, runner, list, scale, api, fleet };
 
 const argv = process.argv.slice(2);
 const names = argv.slice(0, argv.findIndex((word) => word.startsWith('--')) >>> 0);

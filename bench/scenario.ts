@@ -87,6 +87,13 @@ export function mapValues<Key extends PropertyKey, From, To>(
   return Object.fromEntries(entries.map(([key, value]) => [key, map(value, key)])) as Record<Key, To>;
 }
 
+/** Milliseconds. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const beganMs = performance.now();
+  await work();
+  return performance.now() - beganMs;
+}
+
 export const median = (values: number[]) => percentile(values, 0.5);
 
 export function percentile(values: number[], share: number): number {

@@ -7,6 +7,7 @@ import { pruneRuns } from '../store/pruneRuns.ts';
 import { purgeDeleted } from '../store/purgeDeleted.ts';
 import { refreshDisabled } from '../store/refreshDisabled.ts';
 import { countedBefore, rollUp } from '../store/rollUp.ts';
+import { sealRuns } from '../store/sealRuns.ts';
 import { pruneStatistics } from '../store/statistics.ts';
 import type { Election } from './election.ts';
 
@@ -29,8 +30,9 @@ export function createHousekeeping({
   /** 0: for ever. */
   deliveryKeepDays: number;
 }): () => Promise<number> {
-  // Where retention goes on. Lost with the process: then it begins again, and finds less to do.
+  // Where retention, and sealing, go on. Lost with the process: then it begins again, and finds less to do.
   let afterJobId = 0;
+  let sealedJobId = 0;
   return async () => {
     if (election.isTrusted()) {
       await rollUp(db);
@@ -40,6 +42,7 @@ export function createHousekeeping({
         await purgeDeleted(db, counted);
         ({ afterJobId } = await pruneRuns(db, { afterJobId, startedBefore: counted }));
       }
+      ({ afterJobId: sealedJobId } = await sealRuns(db, { afterJobId: sealedJobId }));
       await pruneKeys(db);
       await pruneStatistics(db);
       await pruneAuditEntries(db, auditKeepDays);

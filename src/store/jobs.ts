@@ -46,19 +46,39 @@ export async function listJobs(
   { owner, terms, limit, offset }: JobList,
 ): Promise<{ jobs: Job[]; total: number }> {
   const { userId } = owner;
-  const page = { userId, limit, offset };
+  if (offset >= DEEP) return listDeep(db, { owner, terms, limit, offset });
   const statement = terms.length === 0 ? pageOfAll(db) : pageOf(db, await conditionOf(db, owner, terms));
-  const [rows, total] = await Promise.all([statement.execute(page), countJobs(db, owner, terms)]);
-  return { jobs: rows.map(({ job, tags }) => ({ ...job, tags })), total };
+  const [rows, total] = await Promise.all([statement.execute({ userId, limit, offset }), countJobs(db, owner, terms)]);
+  return { jobs: rows.map(toJob), total };
+}
+
+const toJob = ({ job, tags }: { job: JobRow; tags: string[] }): Job => ({ ...job, tags });
+
+/** From here on it pays to know how many there are before the page is read. */
+const DEEP = 1000;
+
+/** An offset is read and thrown away: in the second half of a list it is counted from the end. */
+async function listDeep(
+  db: Queryable,
+  { owner, terms, limit, offset }: JobList,
+): Promise<{ jobs: Job[]; total: number }> {
+  const total = await countJobs(db, owner, terms);
+  const left = total - offset;
+  if (left <= 0) return { jobs: [], total };
+  const isNearEnd = left < offset;
+  const size = Math.min(limit, left);
+  const statement = pageOf(db, await conditionOf(db, owner, terms), isNearEnd ? desc : asc);
+  const rows = await statement.execute({ userId: owner.userId, limit: size, offset: isNearEnd ? left - size : offset });
+  return { jobs: rows.map(toJob), total };
 }
 
 /** The page is found in the index first: rows, which may hold long commands, are read for it only. */
-function pageOf(db: Queryable, condition: SQL | undefined) {
+function pageOf(db: Queryable, condition: SQL | undefined, direction: typeof asc = asc) {
   const page = db
     .select({ id: jobs.id })
     .from(jobs, { forceIndex: 'jobs_list' })
     .where(and(eq(jobs.userId, sql.placeholder('userId')), condition))
-    .orderBy(asc(jobs.nextRun), asc(jobs.id))
+    .orderBy(direction(jobs.nextRun), direction(jobs.id))
     .limit(sql.placeholder('limit'))
     .offset(sql.placeholder('offset'))
     .as('page');
@@ -80,7 +100,7 @@ export async function listUpcoming(db: Queryable, userId: number, limit: number)
     .where(and(eq(jobs.userId, userId), eq(jobs.enabled, true), isNotNull(jobs.nextRun)))
     .orderBy(asc(jobs.nextRun), asc(jobs.id))
     .limit(limit);
-  return rows.map(({ job, tags }) => ({ ...job, tags }));
+  return rows.map(toJob);
 }
 
 /** The user's jobs that ran last, the latest first. */
@@ -93,7 +113,7 @@ export async function listRecent(db: Queryable, userId: number, limit: number): 
     .where(and(eq(jobs.userId, userId), inArray(jobs.id, ids), isNotNull(jobs.lastRun)))
     .orderBy(desc(jobs.lastRun), desc(jobs.id))
     .limit(limit);
-  return rows.map(({ job, tags }) => ({ ...job, tags }));
+  return rows.map(toJob);
 }
 
 const RECENT_RUNS = 500;

@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, gt, inArray, isNotNull, or, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { deliveries, jobRuns, jobs, runOutputs } from './schema.ts';
+import { unseal } from './sealRuns.ts';
 
 /** Jobs looked at in one pass, and runs removed of each. */
 const JOBS_MAX = 200;
@@ -60,7 +61,11 @@ async function pruneJob(db: Database, job: Retention, startedBefore: Date): Prom
   );
   if (ids.length === 0) return 0;
   await db.delete(runOutputs).where(inArray(runOutputs.runId, ids));
-  await db.delete(jobRuns).where(inArray(jobRuns.id, ids));
+  await db.transact(async (tx) => {
+    await tx.select({ id: jobs.id }).from(jobs).where(eq(jobs.id, job.id)).for('update');
+    await unseal(tx, job.id, Math.max(...ids));
+    await tx.delete(jobRuns).where(inArray(jobRuns.id, ids));
+  });
   return ids.length;
 }
 

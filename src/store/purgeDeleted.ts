@@ -1,7 +1,7 @@
 import { asc, eq, inArray, lt } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { deleteDeliveries } from './deliveries.ts';
-import { deliveries, jobRuns, misfires, purges, runOutputs } from './schema.ts';
+import { deliveries, jobRuns, misfires, purges, runBlocks, runOutputs } from './schema.ts';
 
 const BATCH = 500;
 /** Batches in one tick: a job with a long history is worked off over many. */
@@ -38,7 +38,10 @@ async function purgeBatch(db: Database, jobId: number): Promise<number> {
   const deliveryIds = await idsOf(db, deliveries, jobId);
   if (misfireIds.length > 0) await db.delete(misfires).where(inArray(misfires.id, misfireIds));
   else if (deliveryIds.length > 0) await deleteDeliveries(db, deliveryIds);
-  else await db.delete(purges).where(eq(purges.jobId, jobId));
+  else {
+    await db.delete(runBlocks).where(eq(runBlocks.jobId, jobId));
+    await db.delete(purges).where(eq(purges.jobId, jobId));
+  }
   return 0;
 }
 

@@ -1,13 +1,9 @@
-import { and, desc, eq, getTableColumns, gte, inArray, isNotNull, lte, ne, type SQL, sql } from 'drizzle-orm';
+import { and, between, desc, eq, getTableColumns, inArray, or, sql } from 'drizzle-orm';
+import { conditionOf, countRuns, locatePage, type RunFilter } from './countRuns.ts';
 import type { Queryable } from './database.ts';
 import { jobRuns, jobs, runOutputs } from './schema.ts';
 
-export interface RunFilter {
-  jobId: number;
-  succeeded?: boolean | undefined;
-  startedFrom?: Date | undefined;
-  finishedUntil?: Date | undefined;
-}
+export type { RunFilter } from './countRuns.ts';
 
 export type Run = typeof jobRuns.$inferSelect & { stdout: string | null; stderr: string | null };
 
@@ -78,15 +74,17 @@ export async function listRuns(
   filter: RunFilter,
   { limit, offset }: { limit: number; offset: number },
 ): Promise<{ runs: Run[]; total: number }> {
-  const condition = conditionOf(filter);
+  const stretches = await countRuns(db, filter);
+  const total = stretches.reduce((sum, { matching }) => sum + matching, 0);
+  const { ranges, skipped } = locatePage(stretches, { limit, offset });
+  if (ranges.length === 0) return { runs: [], total };
   const page = await db
     .select({ id: jobRuns.id })
-    .from(jobRuns)
-    .where(condition)
+    .from(jobRuns, { forceIndex: 'job_runs_list' })
+    .where(and(conditionOf(filter), or(...ranges.map((range) => between(jobRuns.id, range.firstId, range.lastId)))))
     .orderBy(desc(jobRuns.id))
     .limit(limit)
-    .offset(offset);
-  const total = await db.$count(jobRuns, condition);
+    .offset(skipped);
   if (page.length === 0) return { runs: [], total };
   // The page is found in the index first: outputs are read for its rows only.
   const share = PAGE_CHARACTERS_MAX / (2 * page.length);
@@ -98,14 +96,4 @@ export async function listRuns(
     .where(inArray(jobRuns.id, ids))
     .orderBy(desc(jobRuns.id));
   return { runs: rows.map(({ run, stdout, stderr }) => ({ ...run, stdout, stderr })), total };
-}
-
-function conditionOf({ jobId, succeeded, startedFrom, finishedUntil }: RunFilter): SQL | undefined {
-  const bySuccess = succeeded ? eq(jobRuns.outcome, 'succeeded') : ne(jobRuns.outcome, 'succeeded');
-  return and(
-    eq(jobRuns.jobId, jobId),
-    succeeded === undefined ? undefined : and(isNotNull(jobRuns.outcome), bySuccess),
-    startedFrom && gte(jobRuns.startedAt, startedFrom),
-    finishedUntil && lte(jobRuns.finishedAt, finishedUntil),
-  );
 }

@@ -246,6 +246,28 @@ export const jobRuns = mysqlTable(
   ],
 );
 
+/**
+ * What stretches of a job's ended runs amount to, so that a page of a long history need not count it (runBlocks.ts): such runs
+ * change no more. Kept by the leader (sealRuns.ts); what no block covers is counted. Without an index: read by job.
+ */
+export const runBlocks = mysqlTable(
+  'run_blocks',
+  {
+    jobId: ref('job_id').notNull(),
+    /** First and last run; all of the job's runs between them are in the block. */
+    firstId: ref('first_id').notNull(),
+    lastId: ref('last_id').notNull(),
+    runs: int('run_count').notNull(),
+    succeeded: int('succeeded_count').notNull(),
+    /** The earliest and the latest of each. */
+    startedFrom: instant('started_from').notNull(),
+    startedUntil: instant('started_until').notNull(),
+    finishedFrom: instant('finished_from').notNull(),
+    finishedUntil: instant('finished_until').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.firstId] })],
+);
+
 /** Beside the runs, so that lists and counts never touch it. */
 export const runOutputs = mysqlTable('run_outputs', {
   runId: ref('run_id').primaryKey(),

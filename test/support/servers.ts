@@ -22,7 +22,10 @@ export interface ThrowawayServers {
  * A database server and a Redis in a folder of their own, in memory where the machine has a place for that. For measurements
  * `isDurable`: on disk, and commits survive a crash as they do by default.
  */
-export async function startThrowawayServers(kind: DatabaseKind, { isDurable = false } = {}): Promise<ThrowawayServers> {
+export async function startThrowawayServers(
+  kind: DatabaseKind,
+  { isDurable = false, args = [] }: { isDurable?: boolean; args?: string[] } = {},
+): Promise<ThrowawayServers> {
   const parent = existsSync('/dev/shm') && !isDurable ? '/dev/shm' : tmpdir();
   const folder = mkdtempSync(join(parent, 'bjr-test-'));
   const common = { toolsDir: TOOLS, path: process.env['PATH'] ?? '', onProgress };
@@ -39,7 +42,7 @@ export async function startThrowawayServers(kind: DatabaseKind, { isDurable = fa
       kinds: [kind],
       directory: join(folder, 'database'),
       isThrowaway: !isDurable,
-      args: certificates ? Object.entries(certificates).map(([name, file]) => `--ssl-${name}=${file}`) : [],
+      args: [...args, ...Object.entries(certificates ?? {}).map(([name, file]) => `--ssl-${name}=${file}`)],
     });
     stops.push(database.stop);
     const redis = await startRedis({ ...common, directory: join(folder, 'redis') });

@@ -4,7 +4,7 @@ import { addRun, type RunningSums } from '../../domain/statistics.ts';
 import type { Queryable } from '../database.ts';
 import type { RunOutput } from '../recordOutcome.ts';
 import { durationSums, lagSums } from '../runningSums.ts';
-import { jobRuns, jobs, runOutputs } from '../schema.ts';
+import { jobRuns, jobs, runBlocks, runOutputs } from '../schema.ts';
 import { insertKeepingIds } from './ids.ts';
 
 export interface ImportedRun {
@@ -47,6 +47,8 @@ export async function insertImportedRuns(tx: Queryable, imported: ImportedRun[])
     if (standing) standings.set(jobId, moveOn(standing, run, attempts[index] ?? 1));
   }
   await writeStandings(tx, standings);
+  // They may be older than runs that were sealed here.
+  await tx.delete(runBlocks).where(inArray(runBlocks.jobId, [...standings.keys()]));
   return ids;
 }
 
