@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { RunFilter } from '../../src/store/countRuns.ts';
+import { insertImportedRuns } from '../../src/store/legacy/insertRuns.ts';
 import { pruneRuns } from '../../src/store/pruneRuns.ts';
 import { purgeDeleted } from '../../src/store/purgeDeleted.ts';
 import { listRuns } from '../../src/store/runs.ts';
@@ -148,6 +149,7 @@ test('pruning and sealing at once leave the totals right', async () => {
   await env.query('UPDATE jobs SET keep_runs = 40 WHERE id = ?', [jobId]);
   const prune = () => pruneRuns(env.db, { afterJobId: 0, startedBefore: new Date() });
   await Promise.all([seal(), prune(), seal(), prune()]);
+  expect((await listRuns(env.db, { jobId }, { limit: 1, offset: 0 })).total).toBe(41);
   await expectAllPlain();
 });
 
@@ -155,6 +157,7 @@ test('a version that knows no blocks removes the oldest runs, and the totals sta
   await addRuns(95);
   await seal();
   await env.query('DELETE FROM job_runs WHERE job_id = ? ORDER BY id LIMIT 34', [jobId]);
+  expect((await listRuns(env.db, { jobId }, { limit: 1, offset: 0 })).total).toBe(61);
   await expectAllPlain();
   await env.query('DELETE FROM job_runs WHERE job_id = ?', [jobId]);
   await expectAllPlain();
@@ -168,4 +171,32 @@ test('a deleted job leaves no block', async () => {
   await purgeDeleted(env.db, new Date(Date.now() + 60_000));
   expect(await env.query('SELECT * FROM purges')).toEqual([]);
   expect(await countBlocks()).toBe(0);
+});
+
+test('older runs that are imported count too', async () => {
+  await addRuns(45);
+  await env.query("UPDATE job_runs SET outcome = 'failed', finished_at = started_at WHERE outcome IS NULL");
+  await env.query('ALTER TABLE job_runs AUTO_INCREMENT = 1000000');
+  await addRuns(50);
+  await seal();
+  const runs = Array.from({ length: 25 }, (_, n) => ({
+    legacyId: 500_000 + n,
+    jobId,
+    run: {
+      trigger: 'manual' as const,
+      scheduledFor: null,
+      startedAt: at(n - 100),
+      finishedAt: at(n - 99),
+      outcome: 'succeeded' as const,
+      returnCode: 0,
+      errorMessage: '',
+      createdAt: at(n - 100),
+      updatedAt: at(n - 99),
+    },
+    output: { stdout: '', stderr: '', stdoutBytes: 0, stderrBytes: 0, stdoutTruncated: false, stderrTruncated: false },
+  }));
+  await env.db.transact((tx) => insertImportedRuns(tx, runs));
+  expect((await listRuns(env.db, { jobId }, { limit: 1, offset: 0 })).total).toBe(120);
+  await seal();
+  await expectAllPlain();
 });
