@@ -30,7 +30,7 @@ const listPaths = (jobs: number) => ({
   'first page, failed': '/job_api?expression=failed',
   'first page, tag:nightly': '/job_api?expression=tag:nightly',
   'first page, name:backup': '/job_api?expression=name:backup',
-  'first page, command:9999': '/job_api?expression=command:9999',
+  'middle page': `/job_api?page=${Math.ceil(jobs / PER_PAGE / 2)}`,
   'five folders with counts': '/folder_api',
 });
 

@@ -1,4 +1,4 @@
-import { and, eq } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { Term } from '../domain/search/term.ts';
 import type { Queryable } from './database.ts';
 import { jobs } from './schema.ts';
@@ -23,7 +23,13 @@ export async function countJobs(db: Queryable, owner: Owner, terms: Term[]): Pro
 const isOfDefinition = ({ kind }: Term) => !['running', 'stopped', 'succeeded', 'failed'].includes(kind);
 
 async function count(db: Queryable, owner: Owner, terms: Term[]): Promise<number> {
-  return db.$count(jobs, and(eq(jobs.userId, owner.userId), await conditionOf(db, owner, terms)));
+  // Left to itself the database reads a million rows instead of the names in their index: 9 s instead of 0.4.
+  const index = terms.every(({ kind }) => kind === 'name') ? { forceIndex: 'jobs_user_name' } : {};
+  const [row] = await db
+    .select({ count: sql<number>`COUNT(*)`.mapWith(Number) })
+    .from(jobs, index)
+    .where(and(eq(jobs.userId, owner.userId), await conditionOf(db, owner, terms)));
+  return row?.count ?? 0;
 }
 
 function keep(key: string, value: number): number {
