@@ -29,9 +29,13 @@ const number = (row: LegacyRow, column: string) => {
   const value = row[column];
   return value === null || value === undefined || !Number.isFinite(Number(value)) ? null : Number(value);
 };
+/** What a column for dates takes, and a period after it: 9999 in the source meant "never". */
+const [FIRST_YEAR, LAST_YEAR] = [1000, 9997];
 const date = (row: LegacyRow, column: string) => {
   const value = row[column];
-  return value instanceof Date && !Number.isNaN(value.getTime()) ? value : null;
+  // A zero date is no number of milliseconds.
+  const year = value instanceof Date ? value.getUTCFullYear() : Number.NaN;
+  return value instanceof Date && year >= FIRST_YEAR && year <= LAST_YEAR ? value : null;
 };
 const flag = (row: LegacyRow, column: string) => {
   const value = number(row, column);
@@ -268,7 +272,8 @@ export interface LegacyStatistics {
 export function translateStatistics(row: LegacyRow): Translated<LegacyStatistics> {
   const period = PERIODS.find((name) => name === text(row, 'period'));
   const startAt = date(row, 'start_dt');
-  if (!period || !startAt) return { refused: `period '${text(row, 'period')}' is not known` };
+  if (!period) return { refused: `period '${text(row, 'period')}' is not known` };
+  if (!startAt) return { refused: 'without a date' };
   if (periodStart(period, startAt).getTime() !== startAt.getTime())
     return { refused: `${period}s that do not begin with one of UTC` };
   const count = (column: string) => Math.max(0, Math.round(number(row, column) ?? 0));

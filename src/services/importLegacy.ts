@@ -90,8 +90,15 @@ async function importUsers(context: Context): Promise<void> {
       const knownId = takenOver.get(legacyId);
       if (!user) continue;
       if (knownId !== undefined) {
-        await requireSameSource(db, knownId, user.username);
         report.count('users', 'already');
+        if (!(await isStillHere(db, knownId, user.username))) {
+          report.change(
+            'users',
+            { legacyId, label: user.username },
+            'was deleted here: nothing more is taken over for it',
+          );
+          continue;
+        }
         userIds.set(legacyId, { id: knownId, isRoot: user.isRoot });
       } else userIds.set(legacyId, await takeUser(context, legacyId, user));
     }
@@ -100,11 +107,15 @@ async function importUsers(context: Context): Promise<void> {
   if (!hasRoot) report.note('users', 'there is no user root, so nobody can manage users');
 }
 
-/** Another first BJR's ids mean other things: taking them for these would pass its rows over in silence. */
-async function requireSameSource(db: Database, id: number, username: string): Promise<void> {
+/**
+ * Whether a user that was taken over has not been deleted since.
+ * @throws where it is another one: another first BJR's ids mean other things, and its rows would be passed over in silence
+ */
+async function isStillHere(db: Database, id: number, username: string): Promise<boolean> {
   const user = await findUser(db, id);
   if (user && foldName(user.username) !== foldName(username))
     throw new Error(`An import from another database was made before: its user ${username} was ${user.username}`);
+  return user !== undefined;
 }
 
 type NewUser = Extract<ReturnType<typeof translateUser>, { value: unknown }>['value'];

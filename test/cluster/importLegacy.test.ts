@@ -173,4 +173,25 @@ describe('an import of the first BJR', () => {
     await worker.end('SIGTERM');
     await api.process.end('SIGTERM');
   });
+
+  test('takes over nothing more for a user who was deleted here, and no date that no column takes', async () => {
+    await target.query("DELETE FROM users WHERE username = 'alice'");
+    await target.query('DELETE FROM jobs WHERE user_id = 3');
+    await target.query(
+      `INSERT INTO ??.jobs (id, user_id, name, cron, command, timezone, next_run, created_at, updated_at)
+       SELECT ids.id, ids.user_id, 'Late', '0 3 * * *', 'true', 'UTC', '9999-12-31', '1000-01-01', '9999-12-31'
+       FROM (SELECT 301 AS id, 2 AS user_id UNION SELECT 302, 3) AS ids`,
+      [legacy],
+    );
+    await target.query(
+      `INSERT INTO ??.job_stats (user_id, period, start_dt, runs, created_at, updated_at) VALUES (2, 'day', '9999-12-31', 1, NOW(), NOW())`,
+      [legacy],
+    );
+    const { code, report } = await runImport();
+    expect(code).toBe(3);
+    expect(report).toMatch(/users 3 'alice': was deleted here/);
+    expect(report).toMatch(/jobs 302 'Late' LEFT OUT: its user is not taken over/);
+    expect(report).toMatch(/job_stats LEFT OUT: without a date: 1/);
+    expect(await target.query('SELECT id FROM jobs WHERE id > 300')).toEqual([{ id: 301 }]);
+  });
 });
