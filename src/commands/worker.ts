@@ -128,9 +128,9 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     log: workerLog,
     runOnce: createHousekeeping({ db, election, tickMs, auditKeepDays, deliveryKeepDays }),
   });
-  const listener = listenForWakeUps(redis, prefix, () => {
+  const listener = listenForWakeUps(redis, prefix, (woken) => {
     worker.wake();
-    deliverer.wake();
+    if (woken === 'all') deliverer.wake();
   });
   const cancels = listenForCancels(redis, prefix, worker.cancel);
   const commands = listenForCommands(redis, { prefix, host: config.hostname }, (command) => {

@@ -1,26 +1,32 @@
 import { attempt, type Redis } from './connection.ts';
 
-/** Tells workers that a job became due earlier than they may expect: a run now, a new or edited job, a mark. */
+/** Due earlier than workers may expect: a job (a run now, a new or edited one, a mark), or a callback too. */
+export type Woken = 'jobs' | 'all';
+
 export interface WakeUps {
-  send(): Promise<void>;
+  send(woken: Woken): Promise<void>;
 }
 
 export function createWakeUps(redis: Redis, prefix: string): WakeUps {
   return {
-    async send() {
-      await attempt(() => redis.publish(channel(prefix), ''));
+    async send(woken) {
+      await attempt(() => redis.publish(channel(prefix), woken));
     },
   };
 }
 
 /** Listens on a connection of its own. Also called when the connection comes back: messages may have been missed. */
-export function listenForWakeUps(redis: Redis, prefix: string, onWakeUp: () => void): { close(): void } {
+export function listenForWakeUps(redis: Redis, prefix: string, onWakeUp: (woken: Woken) => void): { close(): void } {
   const subscriber = redis.duplicate({ autoResubscribe: false });
   subscriber.on('error', () => {});
   subscriber.on('ready', () => {
-    subscriber.subscribe(channel(prefix)).then(onWakeUp, () => {});
+    subscriber.subscribe(channel(prefix)).then(
+      () => onWakeUp('all'),
+      () => {},
+    );
   });
-  subscriber.on('message', onWakeUp);
+  // An older version's message says nothing.
+  subscriber.on('message', (_, text) => onWakeUp(text === 'jobs' ? 'jobs' : 'all'));
   return { close: () => subscriber.disconnect() };
 }
 

@@ -55,7 +55,7 @@ async function tick(parts: LeaderParts): Promise<TickCounts> {
   const marked = await markDue(parts.db);
   if (marked > 0) {
     parts.emit({ type: 'marked', count: marked });
-    await parts.wakeUps.send();
+    await parts.wakeUps.send('jobs');
   }
   const reaped = await parts.reap();
   return { marked, reaped };

@@ -60,7 +60,7 @@ export function createReaper(parts: ReaperParts): () => Promise<number> {
       count += 1;
       report(lease, reaped, emit);
     }
-    if (count > 0) await wakeUps.send();
+    if (count > 0) await wakeUps.send('all');
     return count;
   };
 }

@@ -30,7 +30,7 @@ export async function redeliver(parts: ServiceParts, caller: Caller, id: number)
     const change = { operation: 'redeliver', kind: 'run', objectId: runId, before: null, after: null } as const;
     await insertAuditEntry(tx, caller, change);
   });
-  await parts.wakeUps.send();
+  await parts.wakeUps.send('all');
 }
 
 /** What signs the callbacks of the caller's jobs. */

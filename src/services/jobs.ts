@@ -137,7 +137,7 @@ export async function runJobNow(
     };
     return once(tx, caller, { idempotency, make });
   });
-  await wakeUps.send();
+  await wakeUps.send('jobs');
   return { isReplay };
 }
 
@@ -207,6 +207,6 @@ export async function uniquely<T>(write: Promise<T>): Promise<T> {
 /** After commit: workers may have to wake earlier than they planned. */
 async function announce(parts: ServiceParts, caller: Caller, id: number): Promise<Job> {
   const job = await getJob(parts, caller, id);
-  if (job.state === 'due') await parts.wakeUps.send();
+  if (job.state === 'due') await parts.wakeUps.send('jobs');
   return job;
 }
