@@ -126,12 +126,15 @@ export async function runJobNow(
   caller: Caller,
   { id, idempotency }: { id: number; idempotency: Idempotency },
 ): Promise<{ isReplay: boolean }> {
+  const userId = ownerOf(caller);
   const { isReplay } = await db.transact(async (tx) => {
-    const current = await lockFor(tx, caller, { id, precondition: null });
+    // Before the key: the answer to a repeated request for a job that is gone is that it is gone.
+    if (idempotency) await lockFor(tx, caller, { id, precondition: null });
     const make = async () => {
-      const isAskedFor = current.state === 'due' && current.trigger === 'manual';
-      if (current.state === 'leased' || isAskedFor) throw new AppError({ code: 'job_running', jobId: id });
-      await makeDueNow(tx, id);
+      if (!(await makeDueNow(tx, { id, userId }))) {
+        await lockFor(tx, caller, { id, precondition: null });
+        throw new AppError({ code: 'job_running', jobId: id });
+      }
       await noteChange(tx, caller, { operation: 'run_now', objectId: id, before: null, after: null });
       return id;
     };

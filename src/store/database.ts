@@ -113,13 +113,9 @@ function connectionOptions(config: DatabaseConfig): mysql.ConnectionOptions {
 
 async function transactOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const connection = await pool.getConnection();
-  const write = async (text: string, values: unknown[]) => {
-    const [header] = await connection.query<mysql.ResultSetHeader>(text, values);
-    return header;
-  };
   try {
     await connection.query('BEGIN');
-    const result = await work(Object.assign(drizzle(connection), { write }));
+    const result = await work(transactionOn(connection));
     await connection.query('COMMIT');
     return result;
   } catch (error) {
@@ -129,6 +125,22 @@ async function transactOnce<T>(pool: mysql.Pool, work: (tx: Transaction) => Prom
   } finally {
     connection.release();
   }
+}
+
+/** One for each connection: it keeps the statements that were built for it (prepare.ts). */
+const transactions = new WeakMap<object, Transaction>();
+
+function transactionOn(connection: mysql.PoolConnection): Transaction {
+  // mysql2 gives a pool's connection a new wrapper each time.
+  const found = transactions.get(connection.connection);
+  if (found) return found;
+  const write = async (text: string, values: unknown[]) => {
+    const [header] = await connection.query<mysql.ResultSetHeader>(text, values);
+    return header;
+  };
+  const made = Object.assign(drizzle(connection), { write });
+  transactions.set(connection.connection, made);
+  return made;
 }
 
 async function retryDeadlocks<T>(run: () => Promise<T>, emit: Emit): Promise<T> {

@@ -6,7 +6,7 @@ import { plan } from '../domain/plan.ts';
 import { scheduleOf } from '../domain/schedule.ts';
 import type { Term } from '../domain/search/term.ts';
 import { countJobs } from './countJobs.ts';
-import { affectedRows, insertId, type Queryable, readNowMs } from './database.ts';
+import { affectedRows, insertId, type Queryable, readNowMs, type Transaction } from './database.ts';
 import { NO_LEASE } from './giveUpLeases.ts';
 import { insertMisfires } from './insertMisfires.ts';
 import { prepare } from './prepare.ts';
@@ -240,12 +240,16 @@ async function recordOverdue(tx: Queryable, current: JobRow, now: Date): Promise
   if (misfire) await insertMisfires(tx, [{ jobId: current.id, userId: current.userId, reason, policy, ...misfire }]);
 }
 
-/** Makes a locked job due at once, whatever its schedule says; its next occurrence stays as it is. */
-export async function makeDueNow(tx: Queryable, id: number): Promise<void> {
-  await tx
-    .update(jobs)
-    .set({ state: 'due', dueAt: sql`UTC_TIMESTAMP(6)`, trigger: 'manual', scheduledFor: null, attempt: 1 })
-    .where(eq(jobs.id, id));
+const MAKE_DUE = `UPDATE jobs SET state = 'due', due_at = UTC_TIMESTAMP(6), trigger_kind = 'manual', scheduled_for = NULL, attempt = 1
+  WHERE id = ? AND user_id = ? AND state <> 'leased' AND NOT (state = 'due' AND trigger_kind = 'manual')`;
+
+/**
+ * Makes the user's job due at once, whatever its schedule says; its next occurrence stays as it is. False: there is no such job, it
+ * runs, or a run by hand waits already.
+ */
+export async function makeDueNow(tx: Transaction, { id, userId }: { id: number; userId: number }): Promise<boolean> {
+  const { affectedRows: made } = await tx.write(MAKE_DUE, [id, userId]);
+  return made === 1;
 }
 
 /** Removes a locked job; its history is left to the leader (purgeDeleted.ts). */

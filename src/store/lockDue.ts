@@ -1,11 +1,17 @@
-import { and, asc, eq, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, lte, type Placeholder, sql } from 'drizzle-orm';
 import { NOW_MICROS, type Queryable } from './database.ts';
+import { prepare } from './prepare.ts';
 import { jobs } from './schema.ts';
 
 export type DueJob = Awaited<ReturnType<typeof lockDue>>[number];
 
-/** The claim's one read. Exported for the test that reads its plan and its locks. */
-export function lockDue(tx: Queryable, limit: number) {
+/** The claim's one read. */
+export const lockDue = (tx: Queryable, limit: number) => dueJobs(tx).execute({ limit });
+
+const dueJobs = prepare((tx) => selectDue(tx, sql.placeholder('limit')).prepare());
+
+/** Exported for the test that reads its plan. */
+export function selectDue(tx: Queryable, limit: number | Placeholder) {
   return tx
     .select({
       id: jobs.id,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimRuns } from '../../src/store/claimRuns.ts';
-import { lockDue } from '../../src/store/lockDue.ts';
+import { lockDue, selectDue } from '../../src/store/lockDue.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { createEnvironment, databaseKind, type TestEnvironment } from '../support/environment.ts';
 import { addJob, minuteAgo } from '../support/jobs.ts';
@@ -161,7 +161,7 @@ describe("the claim's read on 100,000 rows, 10,000 of them due", () => {
   afterAll(() => env.close());
 
   test('uses its one index, in its order', async () => {
-    const { sql, params } = lockDue(env.db, 20).toSQL();
+    const { sql, params } = selectDue(env.db, 20).toSQL();
     const format = databaseKind === 'mysql' ? 'FORMAT=TRADITIONAL' : '';
     const [plan] = await env.query<{ key: string; Extra: string }>(`EXPLAIN ${format} ${sql}`, params);
     expect(plan?.key).toBe('jobs_claim');
