@@ -12,7 +12,7 @@ export interface LeaderParts {
   reap(): Promise<number>;
   wakeUps: WakeUps;
   clock: DatabaseClock;
-  /** Full minutes, in production. */
+  /** A minute, in production. */
   tickMs: number;
   /** Between passes: a third of the leader's term. */
   passMs: number;
@@ -42,13 +42,16 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
     wasLeading = true;
     if (isTick) {
       await tick(parts);
-      nextTickAtMs = (Math.floor(nowMs / parts.tickMs) + 1) * parts.tickMs;
+      nextTickAtMs = tickAfter(nowMs, parts.tickMs);
     } else {
       await parts.reap();
     }
     return Math.min(parts.passMs, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
   };
 }
+
+/** Halfway between two full minutes: at those most jobs are due, and what starts them is not to wait for marks of later ones. */
+const tickAfter = (nowMs: number, tickMs: number) => (Math.floor(nowMs / tickMs - 0.5) + 1.5) * tickMs;
 
 /** The leader's minute. Any node may do it at any time. */
 async function tick(parts: LeaderParts): Promise<TickCounts> {
