@@ -17,6 +17,8 @@ export interface BenchServers {
   createDatabase(): Promise<TestEnvironment>;
   /** A command of the program; resolves once it is ready. Its log goes to a file, as it would in production. */
   start(env: TestEnvironment, command: Command, settings?: Record<string, string>): Promise<Program>;
+  /** A command that ends by itself; milliseconds from its start to its end. */
+  run(env: TestEnvironment, args: string[]): Promise<number>;
 }
 
 export interface Program {
@@ -56,6 +58,7 @@ export async function withServers<T>(
         programs.add(program);
         return program;
       },
+      run: runProgram,
     });
   } finally {
     await Promise.all([...programs].map((program) => program.stop()));
@@ -66,12 +69,22 @@ export async function withServers<T>(
 }
 
 const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const MAIN = fileOf('../src/main.ts');
 const COMMANDS = {
-  api: [fileOf('../src/main.ts'), 'api'],
-  worker: [fileOf('../src/main.ts'), 'worker'],
+  api: [MAIN, 'api'],
+  worker: [MAIN, 'worker'],
   bareApi: [fileOf('bareApi.ts')],
 };
 type Command = keyof typeof COMMANDS;
+
+async function runProgram({ env }: TestEnvironment, args: string[]): Promise<number> {
+  const beganMs = performance.now();
+  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  // 1: the doctor has found something.
+  if (code !== 0 && code !== 1) throw new Error(`${args.join(' ')} ended with ${code}`);
+  return performance.now() - beganMs;
+}
 
 async function startProgram(command: Command, env: Record<string, string>, log: string): Promise<Program> {
   const port = await findFreePort();

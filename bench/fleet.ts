@@ -22,7 +22,8 @@ export const fleet: Scenario = {
         ),
       );
       options.say(`${jobs} jobs due each minute, for ${minutes} minutes from ${new Date(first).toISOString()} …`);
-      await delay(first + (minutes - 1) * 60_000 + 30_000 - Date.now());
+      // Before the leaders' next mark, halfway between two minutes.
+      await delay(first + (minutes - 1) * 60_000 + 20_000 - Date.now());
       await env.query("UPDATE jobs SET enabled = 0, state = IF(state = 'due', 'idle', state)");
       await Promise.all(workers.map((worker) => worker.stop()));
 

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestEnvironment } from '../test/support/environment.ts';
 import { type BenchServers, withServers } from './environment.ts';
 import { processorMs, withChildren } from './processorTime.ts';
-import type { Figure, Options, Scenario } from './scenario.ts';
+import { type Figure, median, type Options, type Scenario } from './scenario.ts';
 
 /*
- * What an API and a worker with default settings take while there is nothing to do, how long they need to start, and how
- * the worker's memory grows with a command's output. Options: --seconds 60 --gigabytes 5
+ * What an API and a worker with default settings take while there is nothing to do, how long each command needs to start, and
+ * how the worker's memory grows with a command's output. Options: --seconds 60 --gigabytes 5
  */
 export const idle: Scenario = {
   about: 'statements, processor time and memory of an idle API and worker; memory under 5 GB of output',
@@ -21,6 +21,7 @@ export const idle: Scenario = {
       return [
         { what: 'start of a worker', unit: 'ms', value: worker.startMs },
         { what: 'start of an API', unit: 'ms', value: api.startMs },
+        ...(await measureCommands(servers, env, options)),
         ...alone,
         memory('API', api.pid),
         memory('coordinator', coordinator),
@@ -29,6 +30,17 @@ export const idle: Scenario = {
       ];
     }),
 };
+
+/** Those that end by themselves, from start to end. */
+async function measureCommands({ run }: BenchServers, env: TestEnvironment, { rounds }: Options): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const command of ['migrate', 'doctor', 'openapi', 'settings', '--version']) {
+    const found: number[] = [];
+    for (let round = 0; round < rounds; round++) found.push(await run(env, [command]));
+    figures.push({ what: `bjr ${command}, start to end`, unit: 'ms', value: median(found) });
+  }
+  return figures;
+}
 
 async function measureIdle({ query }: TestEnvironment, worker: number, options: Options): Promise<Figure[]> {
   const seconds = options.number('seconds', 60, 10);
