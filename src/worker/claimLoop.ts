@@ -35,11 +35,11 @@ export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
     const { db, workerId, leaseMs, misfireGraceMs } = parts;
     const leasedAtMs = parts.monotonic();
     const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
-    if (claim.examined > 0) {
-      parts.emit({ type: 'batch_claimed', count: claim.runs.length, durationMs: parts.monotonic() - leasedAtMs });
-    }
-    announce(claim, parts.emit);
+    const durationMs = parts.monotonic() - leasedAtMs;
+    // First of all: the commands are on their way to a runner while this process tells of them.
     for (const run of claim.runs) parts.launch({ ...run, leasedAtMs });
+    if (claim.examined > 0) parts.emit({ type: 'batch_claimed', count: claim.runs.length, durationMs });
+    announce(claim, parts.emit);
     if (claim.examined === limit) return 0;
     return Math.min(pollMs, await untilNextDue(parts));
   };
