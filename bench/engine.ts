@@ -18,13 +18,13 @@ import { type Figure, median, type Scenario } from './scenario.ts';
 /*
  * The engine's own cost: many jobs due at once, claimed and recorded by the worker's own code with nothing executed between,
  * against the least SQL that changes the same rows, in turns. All claimers share one process, as their database shares the
- * machine; each has a worker's pool and a worker's recording. Options: --jobs 20000 --slots 50 --claimers 8 (1, 8 and 40)
+ * machine; each has a worker's pool and a worker's recording. Options: --jobs 15000 --slots 50 --claimers 8 (1, 8 and 40)
  */
 export const engine: Scenario = {
   about: 'claim → record without a process: runs/s, CPU and statements a run, against bare SQL on the same rows',
   measure: (options) =>
     withServers(options, async (servers) => {
-      const jobs = options.number('jobs', 20_000, 1000);
+      const jobs = options.number('jobs', 15_000, 1000);
       const slots = options.number('slots', 50);
       const only = options.number('claimers', 0);
       const env = await servers.createDatabase();

@@ -30,7 +30,7 @@ export const fleet: Scenario = {
       const [row = {}] = await env.query(
         `SELECT COUNT(*) AS runs, COUNT(DISTINCT job_id, scheduled_for) AS occurrences,
                 SUM(outcome <=> 'succeeded') AS succeeded, COUNT(DISTINCT worker_id) AS workers,
-                MAX(TIMESTAMPDIFF(MICROSECOND, scheduled_for, started_at)) / 1000 AS lag
+                MAX(TIMESTAMPDIFF(MICROSECOND, scheduled_for, started_at)) / 1000 AS lag_ms
          FROM job_runs`,
       );
       const [misfires = {}] = await env.query('SELECT COALESCE(SUM(occurrence_count), 0) AS count FROM misfires');
@@ -48,7 +48,7 @@ export const fleet: Scenario = {
         exact('fleet, succeeded', row['succeeded']),
         { what: 'fleet, misfires', unit: '', value: Number(misfires['count']), goal: { atMost: 0 } },
         { what: 'fleet, workers with runs', unit: '', value: Number(row['workers']), goal: { atLeast: 3 } },
-        { what: 'fleet, greatest lag', unit: 'ms', value: Number(row['lag']) },
+        { what: 'fleet, greatest lag', unit: 'ms', value: Number(row['lag_ms']) },
       ];
     }),
 };
