@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { startThrowawayServers } from '../test/support/servers.ts';
 
 const HELP = `npm run chaos:mutations: takes each protection out of a copy of the project and shows that something notices.
@@ -217,8 +217,8 @@ const MUTATIONS: Mutation[] = [
     changes: [
       {
         file: 'src/store/jobs.ts',
-        find: '.where(and(eq(jobs.id, id), eq(jobs.userId, userId)));',
-        replace: '.where(eq(jobs.id, id));',
+        find: '.where(and(eq(jobs.id, id), eq(jobs.userId, userId)))',
+        replace: '.where(eq(jobs.id, id))',
       },
     ],
     noticedBy: { test: 'test/api/isolation.test.ts' },
@@ -343,7 +343,7 @@ function isNoticed(mutation: Mutation, env: NodeJS.ProcessEnv): boolean {
         : [noticedBy.test, ['node_modules/vitest/vitest.mjs', 'run', noticedBy.test]];
     const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, env, encoding: 'utf8' });
     // Noticed by what it says, not by falling over.
-    const said = 'row' in noticedBy ? /\| FAIL/.test(stdout) : / [1-9]\d* failed/.test(stdout);
+    const said = 'row' in noticedBy ? /\| FAIL/.test(stdout) : / [1-9]\d* failed/.test(stripVTControlCharacters(stdout));
     const isCaught = status === 1 && said;
     if (!isCaught) console.error(stdout.slice(-3000));
     console.log(`| ${mutation.name} | ${by} | ${isCaught ? 'noticed' : 'NOT NOTICED'} |`);
