@@ -132,9 +132,14 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'nothing is kept on disk',
     changes: [
-      { file: 'src/worker/spool.ts', find: 'await rename(draft, pathOf(outcome));', replace: 'await rm(draft);' },
+      { file: 'src/worker/spool.ts', find: 'await rename(draft, pathOf(key));', replace: 'await rm(draft);' },
     ],
     noticedBy: { test: 'test/cluster/outages.test.ts' },
+  },
+  {
+    name: 'a kept outcome of an earlier boot waits for its process',
+    changes: [{ file: 'src/worker/orphan.ts', find: 'if (place !== PLACE) return false;', replace: '' }],
+    noticedBy: { test: 'test/engine/spool.test.ts' },
   },
   {
     name: 'a lease that its worker never heard of stays',

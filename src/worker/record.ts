@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jitter } from '../platform/service.ts';
-import { errorCode } from '../store/database.ts';
-import { type Recorded, type RunOutcome, recordOutcome } from '../store/recordOutcome.ts';
+import type { Recorded, RunOutcome } from '../store/recordOutcome.ts';
 import type { WorkerParts } from './parts.ts';
 import type { RecordInGroups } from './recordGroup.ts';
 
@@ -26,7 +25,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
   const { jobId, runId } = outcome;
   let kept: Promise<boolean> = Promise.resolve(false);
   const keep = () => {
-    kept = kept.then((isKept) => isKept || spool.keep(outcome));
+    kept = kept.then((isKept) => isKept || spool.keep({ outcome }));
     return kept;
   };
   const timer = setTimeout(() => void keep(), KEEP_AFTER_MS);
@@ -55,8 +54,8 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
   }
 }
 
-/** 'left': the process has to go, the database has had its chance, and the outcome is on disk. */
-async function unlessLeaving<T>(work: Promise<T>, leaving: AbortSignal, keep: () => Promise<boolean>) {
+/** 'left': the process has to go, the database has had its chance, and what it did not take is on disk. */
+export async function unlessLeaving<T>(work: Promise<T>, leaving: AbortSignal, keep: () => Promise<boolean>) {
   const { promise: left, resolve } = Promise.withResolvers<'left'>();
   let timer: NodeJS.Timeout | undefined;
   const leave = () => {
@@ -73,7 +72,7 @@ async function unlessLeaving<T>(work: Promise<T>, leaving: AbortSignal, keep: ()
 }
 
 /** The log's lines of a recorded run, or of a refused one. */
-function announce(outcome: RunOutcome, recorded: Recorded, { emit }: Pick<RecordParts, 'emit'>): void {
+export function announce(outcome: RunOutcome, recorded: Recorded, { emit }: Pick<RecordParts, 'emit'>): void {
   const { jobId, runId, leaseToken } = outcome;
   if (recorded.result === 'lost') {
     emit({ type: 'lease_lost', jobId, runId, leaseToken });
@@ -83,23 +82,4 @@ function announce(outcome: RunOutcome, recorded: Recorded, { emit }: Pick<Record
   emit({ type: 'run_recorded', jobId, runId, outcome: outcome.outcome, durationMs });
   const { misfire } = recorded;
   if (misfire) emit({ type: 'misfired', jobId, count: misfire.count, reason: misfire.reason });
-}
-
-/** Records what processes that are gone have left on disk. Returns how many. */
-export async function recordLeft(parts: Pick<WorkerParts, 'db' | 'spool' | 'emit'>): Promise<number> {
-  let count = 0;
-  const refusals: unknown[] = [];
-  for (const outcome of await parts.spool.findLeft()) {
-    try {
-      announce(outcome, await recordOutcome(parts.db, outcome), parts);
-      await parts.spool.forget(outcome);
-      count += 1;
-    } catch (error) {
-      // One that the database refuses does not keep the others from it.
-      if (!errorCode(error).startsWith('ER_')) throw error;
-      refusals.push(error);
-    }
-  }
-  if (refusals.length > 0) throw new AggregateError(refusals, `${refusals.length} kept outcomes were refused`);
-  return count;
 }

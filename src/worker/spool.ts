@@ -4,6 +4,7 @@ import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/pr
 import { join } from 'node:path';
 import type { Log } from '../platform/log.ts';
 import type { RunOutcome } from '../store/recordOutcome.ts';
+import type { UnstartedRun } from '../store/releaseLease.ts';
 import { identify, isSame, type ProcessIdentity } from './orphan.ts';
 
 /**
@@ -11,29 +12,28 @@ import { identify, isSame, type ProcessIdentity } from './orphan.ts';
  * survive this process; whoever finds those of a dead one records them, and the fencing token decides whether they count.
  */
 export interface Spool {
-  /** False where it could not be written, because the disk is full, say: the outcome is in memory only. */
-  keep(outcome: RunOutcome): Promise<boolean>;
+  /** False where it could not be written, because the disk is full, say: it is in memory only. */
+  keep(kept: Kept): Promise<boolean>;
   /** It has been recorded, or refused. Without effect where it was not kept. */
   forget(outcome: SpoolKey): Promise<void>;
   /** How many are there, of this process or another; null where nobody can tell. */
   count(): Promise<number | null>;
   /** What processes that are gone have left. */
-  findLeft(): Promise<RunOutcome[]>;
+  findLeft(): Promise<Kept[]>;
 }
+
+/** How a run ended, or that a claimed one was never started: its lease is to be given back. */
+export type Kept = { outcome: RunOutcome } | { unstarted: UnstartedRun };
 
 export type SpoolKey = Pick<RunOutcome, 'runId' | 'leaseToken'>;
 
-interface SpoolFile {
-  owner: ProcessIdentity;
-  outcome: RunOutcome;
-}
+type SpoolFile = Kept & { owner: ProcessIdentity };
 
 const SUFFIX = '.outcome.json';
 
 /** @throws where the directory cannot be made or written: a worker without one would lose outcomes in silence */
-export function createSpool(directory: string, log: Log): Spool {
+export function createSpool(directory: string, log: Log, owner = identify(process.pid)): Spool {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const owner = identify(process.pid);
   const pathOf = ({ runId, leaseToken }: SpoolKey) => join(directory, `${runId}-${leaseToken}${SUFFIX}`);
 
   const list = async () => (await readdir(directory)).filter((name) => name.endsWith(SUFFIX));
@@ -51,15 +51,16 @@ export function createSpool(directory: string, log: Log): Spool {
   };
 
   return {
-    async keep(outcome) {
+    async keep(kept) {
+      const key = 'outcome' in kept ? kept.outcome : kept.unstarted;
       const draft = join(directory, `${randomUUID()}.draft`);
       try {
-        await writeSynced(draft, JSON.stringify({ owner, outcome } satisfies SpoolFile));
-        await rename(draft, pathOf(outcome));
+        await writeSynced(draft, JSON.stringify({ owner, ...kept } satisfies SpoolFile));
+        await rename(draft, pathOf(key));
         await syncDirectory(directory);
         return true;
       } catch (error) {
-        log.error({ err: error, runId: outcome.runId, directory }, 'The outcome cannot be kept on disk');
+        log.error({ err: error, runId: key.runId, directory }, 'The outcome cannot be kept on disk');
         await rm(draft, { force: true }).catch(() => {});
         return false;
       }
@@ -76,10 +77,10 @@ export function createSpool(directory: string, log: Log): Spool {
       ),
     async findLeft() {
       const names = await list();
-      const left: RunOutcome[] = [];
+      const left: Kept[] = [];
       for (const name of names) {
         const file = await read(name);
-        if (file && !isSame(file.owner)) left.push(file.outcome);
+        if (file && !isSame(file.owner)) left.push(file);
       }
       return left;
     },
@@ -110,7 +111,12 @@ async function syncDirectory(directory: string): Promise<void> {
 const date = (value: Date | null) => (value === null ? null : new Date(value));
 
 function parse(text: string): SpoolFile {
-  const { owner, outcome } = JSON.parse(text) as SpoolFile;
+  const file = JSON.parse(text) as SpoolFile;
+  if ('unstarted' in file) {
+    const { unstarted } = file;
+    return { ...file, unstarted: { ...unstarted, scheduledFor: date(unstarted.scheduledFor) } };
+  }
+  const { owner, outcome } = file;
   const [startedAt, finishedAt] = [date(outcome.startedAt), date(outcome.finishedAt)];
   if (!startedAt || !finishedAt || Number.isNaN(startedAt.getTime() + finishedAt.getTime()))
     throw new Error('No dates');

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../platform/clock.ts';
 import { createService } from '../platform/service.ts';
-import { releaseLease } from '../store/releaseLease.ts';
 import { createClaimPass } from './claimLoop.ts';
 import { createLeaseKeeper } from './leaseKeeper.ts';
 import type { WorkerParts } from './parts.ts';
-import { recordLeft } from './record.ts';
 import { createRecordInGroups } from './recordGroup.ts';
+import { release } from './release.ts';
 import { type LeasedRun, runCommand } from './runCommand.ts';
 import { createRunningRuns } from './runningRuns.ts';
+import { settleLeft } from './settleLeft.ts';
 
 /** Siblings on the same machine may die and leave something too. */
 const SPOOL_PERIOD_MS = 30_000;
@@ -43,7 +43,7 @@ export function createWorker(parts: WorkerParts): Worker {
 
   const launch = (run: LeasedRun) => {
     running.add(run);
-    if (isDraining) void release(run);
+    if (isDraining) void giveBack(run);
     else void execute(run);
   };
 
@@ -60,11 +60,10 @@ export function createWorker(parts: WorkerParts): Worker {
     });
   };
 
-  const release = async (run: LeasedRun) => {
-    const isReleased = await releaseLease(db, run).catch((error: unknown) => log.error({ err: error }, 'No release'));
-    if (isReleased) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
-    running.remove(run.runId);
-  };
+  const giveBack = (run: LeasedRun) =>
+    release(run, { ...parts, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then(() =>
+      running.remove(run.runId),
+    );
 
   const claims = createService({
     name: 'claim',
@@ -90,8 +89,8 @@ export function createWorker(parts: WorkerParts): Worker {
     log,
     retryMsMax: config.leaseMs / 4,
     runOnce: async () => {
-      const count = await recordLeft(parts);
-      if (count > 0) log.info({ count }, 'Recorded what an earlier process had left on disk');
+      const count = await settleLeft(parts);
+      if (count > 0) log.info({ count }, 'Settled what an earlier process had left on disk');
       return SPOOL_PERIOD_MS;
     },
   });
