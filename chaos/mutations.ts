@@ -131,9 +131,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'nothing is kept on disk',
-    changes: [
-      { file: 'src/worker/spool.ts', find: 'await rename(draft, pathOf(key));', replace: 'await rm(draft);' },
-    ],
+    changes: [{ file: 'src/worker/spool.ts', find: 'await rename(draft, pathOf(key));', replace: 'await rm(draft);' }],
     noticedBy: { test: 'test/cluster/outages.test.ts' },
   },
   {
@@ -348,7 +346,8 @@ function isNoticed(mutation: Mutation, env: NodeJS.ProcessEnv): boolean {
         : [noticedBy.test, ['node_modules/vitest/vitest.mjs', 'run', noticedBy.test]];
     const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, env, encoding: 'utf8' });
     // Noticed by what it says, not by falling over.
-    const said = 'row' in noticedBy ? /\| FAIL/.test(stdout) : / [1-9]\d* failed/.test(stripVTControlCharacters(stdout));
+    const said =
+      'row' in noticedBy ? /\| FAIL/.test(stdout) : / [1-9]\d* failed/.test(stripVTControlCharacters(stdout));
     const isCaught = status === 1 && said;
     if (!isCaught) console.error(stdout.slice(-3000));
     console.log(`| ${mutation.name} | ${by} | ${isCaught ? 'noticed' : 'NOT NOTICED'} |`);
