@@ -34,6 +34,7 @@ export function selectDue(tx: Queryable, limit: number | Placeholder) {
       attempt: jobs.attempt,
       leaseToken: jobs.leaseToken,
       nowMicros: NOW_MICROS,
+      idStep: sql<number>`@@auto_increment_increment`,
     })
     .from(jobs, { forceIndex: 'jobs_claim' })
     .where(and(eq(jobs.state, 'due'), lte(jobs.dueAt, sql`UTC_TIMESTAMP(6)`)))

@@ -45,10 +45,11 @@ export async function insertRuns(
     const { id, userId, trigger, attempt, leaseToken } = job;
     return [id, userId, trigger, scheduledFor, attempt, leaseToken + 1, workerId, now, now, now];
   });
-  // A multi-row insert of known length gets consecutive ids (InnoDB's "simple insert", in every autoinc lock mode).
+  // A multi-row insert of known length gets consecutive ids (InnoDB's "simple insert", in every autoinc lock mode); servers that
+  // replicate to each other, as in Galera, count in steps.
   const { insertId: firstId } = await tx.write(INSERT_RUNS, [rows]);
   return decisions.map(({ job, scheduledFor }, index) => ({
-    runId: firstId + index,
+    runId: firstId + index * job.idStep,
     jobId: job.id,
     userId: job.userId,
     jobName: job.name,

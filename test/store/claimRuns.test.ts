@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimRuns } from '../../src/store/claimRuns.ts';
+import type { Database } from '../../src/store/database.ts';
 import { lockDue, selectDue } from '../../src/store/lockDue.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { createEnvironment, databaseKind, type TestEnvironment } from '../support/environment.ts';
@@ -28,6 +30,26 @@ describe('a claim', () => {
     const found = await env.query('SELECT job_id, scheduled_for, outcome FROM job_runs WHERE id = ?', [runs[0]?.runId]);
     expect(found).toEqual([{ job_id: id, scheduled_for: at, outcome: null }]);
     expect((await claimRuns(env.db, options)).runs).toEqual([]);
+  });
+
+  test('knows the ids of its runs also where the server counts in steps', async () => {
+    await Promise.all(Array.from({ length: 3 }, () => addJob(env)));
+    const inSteps: Database = {
+      ...env.db,
+      transact: (work) =>
+        env.db.transact(async (tx) => {
+          await tx.execute(sql`SET SESSION auto_increment_increment = 7`);
+          const result = await work(tx);
+          await tx.execute(sql`SET SESSION auto_increment_increment = 1`);
+          return result;
+        }),
+    };
+    const { runs } = await claimRuns(inSteps, options);
+    const ids = runs.map(({ runId, jobId }) => ({ id: runId, job_id: jobId }));
+    expect(ids).toHaveLength(3);
+    expect(await env.query('SELECT id, job_id FROM job_runs WHERE outcome IS NULL ORDER BY id DESC LIMIT 3')).toEqual(
+      ids.toReversed(),
+    );
   });
 
   test('takes nothing before its time', async () => {
