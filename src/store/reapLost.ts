@@ -1,6 +1,6 @@
 import { and, eq, lt, sql } from 'drizzle-orm';
 import type { Database, Queryable } from './database.ts';
-import { giveUpLeases, lockLeased } from './giveUpLeases.ts';
+import { giveUpLeases, lockLeasedJobs } from './giveUpLeases.ts';
 import type { NewMisfire } from './insertMisfires.ts';
 import { finishRuns } from './recordOutcome.ts';
 import { jobRuns, jobs } from './schema.ts';
@@ -43,12 +43,14 @@ export interface Reaped {
 }
 
 /**
- * Ends the run of an expired lease as lost and frees its job. Null: the lease was renewed, recorded or reaped meanwhile.
+ * Ends the run of an expired lease as lost and frees its job. Null: the lease was renewed, recorded or reaped meanwhile, or
+ * another holds the job's row, for which the leases behind it do not wait.
  */
 export function reapLost(db: Database, lease: ExpiredLease): Promise<Reaped | null> {
   return db.transact(async (tx) => {
-    const job = await lockLeased(tx, lease);
-    if (!job?.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
+    const [job] = await lockLeasedJobs(tx, [lease.jobId], { isWaiting: false });
+    if (job?.leaseToken !== lease.leaseToken) return null;
+    if (!job.leaseExpiresAt || job.leaseExpiresAt.getTime() * 1000 >= job.nowMicros) return null;
     const now = new Date(job.nowMicros / 1000);
     const run = job.runId === null ? null : await findRun(tx, job.runId);
     const lost = run && { ...run, outcome: 'lost' as const };

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ClaimedRun, claimRuns } from '../../src/store/claimRuns.ts';
 import { markDue } from '../../src/store/markDue.ts';
@@ -158,6 +159,20 @@ describe('a lease', () => {
     expect(await findUnrenewedLeases(env.db, 0)).toEqual([]);
   });
 
+  test("is renewed though another's job is locked by somebody, and that one is not lost", async () => {
+    const [locked, free] = [await addJob(env), await addJob(env)];
+    const runs = [await claimOne(), await claimOne()];
+    for (const id of [locked, free]) await expire(id);
+    const expired = () => findUnrenewedLeases(env.db, 0).then((leases) => leases.map(({ jobId }) => jobId));
+    await env.db.transact(async (tx) => {
+      await tx.execute(sql`SELECT id FROM jobs WHERE id = ${locked} FOR UPDATE`);
+      expect(await renewLeases(env.db, { workerId, leaseMs: 30_000, leases: runs })).toEqual([]);
+      expect(await expired()).toEqual([locked]);
+    });
+    expect(await renewLeases(env.db, { workerId, leaseMs: 30_000, leases: runs })).toEqual([]);
+    expect(await expired()).toEqual([]);
+  });
+
   test('given back leaves the occurrence due and no run', async () => {
     const at = minuteAgo();
     const id = await addJob(env, { nextRun: at });
@@ -197,6 +212,19 @@ describe('a lease', () => {
     expect(reaped.filter(Boolean)).toHaveLength(1);
     expect(await runRow(run.runId)).toMatchObject({ outcome: 'lost', return_code: -1 });
     expect(await jobRow(id)).toMatchObject({ lease_owner: null, success: 0, duration_count: 0 });
+  });
+
+  test('whose job is locked by somebody is not waited for by those who reap', async () => {
+    const id = await addJob(env);
+    await claimOne();
+    await expire(id);
+    const [lease] = await findUnrenewedLeases(env.db, 0);
+    if (!lease) throw new Error('No lease');
+    await env.db.transact(async (tx) => {
+      await tx.execute(sql`SELECT id FROM jobs WHERE id = ${id} FOR UPDATE`);
+      expect(await reapLost(env.db, lease)).toBeNull();
+    });
+    expect(await reapLost(env.db, lease)).not.toBeNull();
   });
 
   test('that was renewed after it was found is not reaped', async () => {
