@@ -120,8 +120,8 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   });
   const { tickMs, auditKeepDays, deliveryKeepDays } = config.scheduler;
   const { upForMs: databaseUpForMs } = databaseContact;
-  const reap = createReaper({ db, registry, wakeUps, leaseMs, databaseUpForMs, monotonic: monotonicMs, emit });
-  const runOnce = createLeaderPass({ db, election, reap, wakeUps, clock, tickMs, passMs: termMs / 3, emit });
+  const reaping = { db, registry, wakeUps, leaseMs, databaseUpForMs, monotonic: monotonicMs, emit };
+  const runOnce = createLeaderPass({ db, election, createReaper: () => createReaper(reaping), wakeUps, clock, tickMs, passMs: termMs / 3, emit });
   const leader = createService({ name: 'leader', log: workerLog, runOnce });
   const housekeeping = createService({
     name: 'housekeeping',

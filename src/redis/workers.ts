@@ -36,23 +36,27 @@ export function createWorkerRegistry(redis: Redis, prefix: string): WorkerRegist
   const runsKey = (workerId: string) => `${prefix}running:${workerId}`;
   const members = `${prefix}workers`;
 
+  /** Redis's own clock: by that of a node which is a day ahead all others would be forgotten at once. */
+  const nowMs = async () => Number((await redis.time())[0]) * 1000;
+
   const livingIds = async () => {
     // Members are forgotten an hour after their last beat; whether one is alive is its own key's to say.
-    await redis.zremrangebyscore(members, '-inf', String(Date.now() - 3_600_000));
+    await redis.zremrangebyscore(members, '-inf', String((await nowMs()) - 3_600_000));
     return redis.zrange(members, '0', '-1');
   };
 
   return {
     async beat(heartbeat, running, ttlMs) {
       const { workerId } = heartbeat;
-      const written = await attempt(() =>
-        redis
+      const written = await attempt(async () => {
+        const atMs = await nowMs();
+        return redis
           .multi()
-          .zadd(members, Date.now(), workerId)
+          .zadd(members, atMs, workerId)
           .set(beatKey(workerId), JSON.stringify(heartbeat), 'PX', ttlMs)
           .set(runsKey(workerId), JSON.stringify(running), 'PX', ttlMs)
-          .exec(),
-      );
+          .exec();
+      });
       return written !== null;
     },
     async remove(workerId) {

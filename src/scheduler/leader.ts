@@ -8,8 +8,8 @@ import type { Election } from './election.ts';
 export interface LeaderParts {
   db: Database;
   election: Election;
-  /** Ends lost runs; returns how many. */
-  reap(): Promise<number>;
+  /** Ends lost runs, and returns how many. One for each time that this node becomes the leader: what it saw before is old. */
+  createReaper(): () => Promise<number>;
   wakeUps: WakeUps;
   clock: DatabaseClock;
   /** A minute, in production. */
@@ -31,6 +31,7 @@ export interface TickCounts {
 export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
   let nextTickAtMs = 0;
   let wasLeading = false;
+  let reap = parts.createReaper();
   return async () => {
     const isLeading = await parts.election.lead();
     if (!isLeading) {
@@ -38,13 +39,14 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
       return parts.passMs;
     }
     const nowMs = parts.clock.now().getTime();
+    if (!wasLeading) reap = parts.createReaper();
     const isTick = !wasLeading || nowMs >= nextTickAtMs || nextTickAtMs - nowMs > parts.tickMs;
     wasLeading = true;
     if (isTick) {
-      await tick(parts);
+      await tick(parts, reap);
       nextTickAtMs = tickAfter(nowMs, parts.tickMs);
     } else {
-      await parts.reap();
+      await reap();
     }
     return Math.min(parts.passMs, Math.max(0, nextTickAtMs - parts.clock.now().getTime()));
   };
@@ -54,12 +56,12 @@ export function createLeaderPass(parts: LeaderParts): () => Promise<number> {
 const tickAfter = (nowMs: number, tickMs: number) => (Math.floor(nowMs / tickMs - 0.5) + 1.5) * tickMs;
 
 /** The leader's minute. Any node may do it at any time. */
-async function tick(parts: LeaderParts): Promise<TickCounts> {
+async function tick(parts: LeaderParts, reap: () => Promise<number>): Promise<TickCounts> {
   const marked = await markDue(parts.db);
   if (marked > 0) {
     parts.emit({ type: 'marked', count: marked });
     await parts.wakeUps.send('jobs');
   }
-  const reaped = await parts.reap();
+  const reaped = await reap();
   return { marked, reaped };
 }

@@ -19,17 +19,21 @@ export interface ReaperParts {
 
 /**
  * Ends the runs of workers that are gone: the lease has expired by the database's clock and the heartbeat has been gone
- * from Redis for a while, or Redis cannot tell. What it remembers between passes is for how long; a new leader begins anew.
- * A pass returns how many it ended.
+ * from Redis for a while, or Redis cannot tell. What it remembers between passes is for how long; a new leader begins anew,
+ * with a reaper of its own. A pass returns how many it ended.
  */
 export function createReaper(parts: ReaperParts): () => Promise<number> {
   const { db, registry, wakeUps, leaseMs, monotonic, emit } = parts;
   let missedSince = new Map<string, number>();
   let awaySinceMs: number | null = null;
 
-  /** Looks at each worker once. A Redis that comes back may be empty: from then on heartbeats are missed anew. */
+  /**
+   * Looks at each worker once. A Redis that comes back may be empty: from then on heartbeats are missed anew. Where there is
+   * nobody to look for it is not asked, and for how long it has been away is not known any more.
+   */
   const look = async (workerIds: Set<string>) => {
     const missed = new Map<string, number>();
+    if (workerIds.size === 0) awaySinceMs = null;
     for (const workerId of workerIds) {
       const isAlive = await registry.isAlive(workerId);
       awaySinceMs = isAlive === null ? (awaySinceMs ?? monotonic()) : null;
