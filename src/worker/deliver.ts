@@ -91,6 +91,7 @@ async function deliver(delivery: ClaimedDelivery, parts: DeliverParts): Promise<
         body: JSON.stringify(toBody(delivery, content)),
         deliveryId,
         secret: await callbackSecretOf(db, delivery.userId),
+        sentAt: clock.at(startedMs),
       })
     : { status: null, error: 'The run is not kept any more', isFinal: true };
   const durationMs = Math.round(monotonic() - startedMs);

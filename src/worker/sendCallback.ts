@@ -12,6 +12,8 @@ export interface Callback {
   deliveryId: number;
   /** Signs the body; its user has it too. */
   secret: string;
+  /** By the database's clock: receivers refuse a signature that is old, and this node's own clock may be wrong. */
+  sentAt: Date;
 }
 
 /** How a try went: the receiver's status (null where there was no answer), and what was wrong ('': nothing). */
@@ -28,6 +30,8 @@ export interface CallbackSender {
 
 const TIMEOUT_MS = 10_000;
 const REDIRECTS_MAX = 3;
+/** Of what the receiver says: an error that did not fit its column could not be noted, and the try would be made for ever. */
+const SHOWN_MAX = 200;
 /** Of its answer only the status counts: the body is not read, whatever its size. */
 const HEADER_BYTES_MAX = 16_384;
 
@@ -64,7 +68,7 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
           const location = headers.get('location');
           if (status < 300 || status > 399 || !location) return { status, error: `It answered ${status}` };
           const next = new URL(location, url);
-          if (next.origin !== url.origin) return { status, error: `It redirects to another host: ${next.origin}` };
+          if (next.origin !== url.origin) return { status, error: `It redirects to another host: ${next.origin.slice(0, SHOWN_MAX)}` };
           if (redirects === REDIRECTS_MAX) return { status, error: `It redirects more than ${REDIRECTS_MAX} times` };
           url = next;
         }
@@ -76,8 +80,8 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
   };
 }
 
-function headersOf({ body, deliveryId, secret }: Callback): Record<string, string> {
-  const timestamp = Math.floor(Date.now() / 1000);
+function headersOf({ body, deliveryId, secret, sentAt }: Callback): Record<string, string> {
+  const timestamp = Math.floor(sentAt.getTime() / 1000);
   return {
     'content-type': 'application/json',
     'user-agent': 'BJR',

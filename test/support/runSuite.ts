@@ -22,7 +22,7 @@ const ONCE = [
   ...['domain/**', 'engine/**', 'platform/**', 'embedded/**', 'browser/**', 'deploy/**', 'api/fuzz.test.ts'],
   'cluster/metrics.test.ts',
   ...['dates', 'languages', 'schedules', 'signIn'].map((name) => `api/${name}.test.ts`),
-  ...['callbackTarget', 'headers', 'leaks', 'requests', 'slowClients', 'tokens'].map(
+  ...['callbackTarget', 'headers', 'leaks', 'requests', 'sendCallback', 'slowClients', 'tokens'].map(
     (name) => `security/${name}.test.ts`,
   ),
 ].flatMap((part) => ['--exclude', `test/${part}`]);
