@@ -56,9 +56,12 @@ export const RETRIED = new Map([
   ['ER_CHECKREAD', 'row changed'],
 ]);
 
-/** Sessions speak UTC and wait no longer than 5 s for a row: whoever waits is retried, nobody hangs. */
+/**
+ * Sessions speak UTC and wait no longer than 5 s for a row: whoever waits is retried, nobody hangs. The server's own mode does not
+ * count: without backslashes as escapes quoted values would be code, and a mode that is not strict cuts them off in silence.
+ */
 const SESSION = [
-  "SET time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+  "SET time_zone = '+00:00', innodb_lock_wait_timeout = 5, autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
   'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
 ];
 

@@ -168,6 +168,18 @@ describe('the database', () => {
     ]);
   });
 
+  test('that is not strict itself has sessions that are', async () => {
+    const [former] = await env.query<{ mode: string }>('SELECT @@GLOBAL.sql_mode AS mode');
+    await env.query("SET GLOBAL sql_mode = ''");
+    const db = createDatabase(env.config.database);
+    try {
+      expect(levelOf(await check(db), 'sql mode')).toBe('ok');
+    } finally {
+      await db.close();
+      await env.query('SET GLOBAL sql_mode = ?', [former?.mode]);
+    }
+  });
+
   test('in whose sessions the mode, the zone or the isolation is another is a failure', async () => {
     const name = databaseKind === 'mariadb' ? 'tx_isolation' : 'transaction_isolation';
     for (const [what, statement] of [
