@@ -118,8 +118,8 @@ const MUTATIONS: Mutation[] = [
     changes: [
       {
         file: 'src/store/claimRuns.ts',
-        find: 'policy, catchUpMax, nextRun: job',
-        replace: 'policy, catchUpMax: 1000 + catchUpMax, nextRun: job',
+        find: 'policy, catchUpMax, nextRun, now, graceMs }',
+        replace: 'policy, catchUpMax: 1000 + catchUpMax, nextRun, now, graceMs }',
       },
     ],
     noticedBy: { test: 'test/store/claimRuns.test.ts' },

@@ -1,5 +1,5 @@
 import { and, eq, gte, inArray, or } from 'drizzle-orm';
-import { type MisfirePolicy, type Settled, settle } from '../domain/misfire.ts';
+import { settle } from '../domain/misfire.ts';
 import { scheduleOf } from '../domain/schedule.ts';
 import { type Database, errorCode, type Queryable, type Transaction } from './database.ts';
 import { insertMisfires, type NewMisfire } from './insertMisfires.ts';
@@ -77,11 +77,10 @@ interface DecideOptions {
 
 /** One job that cannot be decided must not keep the batch from running. */
 function decide(job: DueJob, options: DecideOptions): Decision {
-  const { nextRun } = job;
   const { scheduledFor } = job;
   if (job.trigger !== 'schedule') {
     const willRun = scheduledFor === null || !options.taken.has(occurrenceKey(job.id, scheduledFor));
-    return { job, willRun, scheduledFor, nextRun, misfire: null };
+    return { job, willRun, scheduledFor, ...settleBefore(job, options) };
   }
   try {
     return decideOccurrence(job, options);
@@ -90,22 +89,34 @@ function decide(job: DueJob, options: DecideOptions): Decision {
   }
 }
 
-function decideOccurrence(job: DueJob, { now, graceMs, taken }: DecideOptions): Decision {
-  if (!job.nextRun) return { job, willRun: false, scheduledFor: null, nextRun: null, misfire: null };
-  const schedule = scheduleOf(job);
-  const { misfirePolicy: policy, catchUpMax } = job;
-  const settled = settle({ schedule, policy, catchUpMax, nextRun: job.nextRun, now, graceMs });
-  const misfire = toMisfire(job, policy, settled);
-  const occurrence = settled.nextRun;
-  const willRun = settled.isComplete && occurrence !== null && occurrence <= now;
-  if (!willRun || !occurrence) return { job, willRun: false, scheduledFor: null, nextRun: occurrence, misfire };
-  const nextRun = schedule.next(occurrence);
-  const isTaken = taken.has(occurrenceKey(job.id, occurrence));
-  return { job, willRun: !isTaken, scheduledFor: occurrence, nextRun, misfire };
+/** What passed while a retry or a run by hand waited for a worker was not missed because of that run, which begins only now. */
+function settleBefore(job: DueJob, options: DecideOptions): Pick<Decision, 'nextRun' | 'misfire'> {
+  const { nextRun } = job;
+  if (!job.enabled || nextRun === null) return { nextRun, misfire: null };
+  try {
+    return settleOverdue(job, nextRun, options);
+  } catch {
+    // The schedule can no longer be read: the next claim says so.
+    return { nextRun, misfire: null };
+  }
 }
 
-function toMisfire(job: DueJob, policy: MisfirePolicy, { misfire }: Settled): NewMisfire | null {
-  return misfire && { jobId: job.id, userId: job.userId, reason: 'down', policy, ...misfire };
+function settleOverdue(job: DueJob, nextRun: Date, { now, graceMs }: DecideOptions) {
+  const { misfirePolicy: policy, catchUpMax } = job;
+  const settled = settle({ schedule: scheduleOf(job), policy, catchUpMax, nextRun, now, graceMs });
+  const { misfire } = settled;
+  const noted = misfire && { jobId: job.id, userId: job.userId, reason: 'down' as const, policy, ...misfire };
+  return { ...settled, misfire: noted };
+}
+
+function decideOccurrence(job: DueJob, options: DecideOptions): Decision {
+  if (!job.nextRun) return { job, willRun: false, scheduledFor: null, nextRun: null, misfire: null };
+  const { nextRun: occurrence, isComplete, misfire } = settleOverdue(job, job.nextRun, options);
+  const willRun = isComplete && occurrence !== null && occurrence <= options.now;
+  if (!willRun || !occurrence) return { job, willRun: false, scheduledFor: null, nextRun: occurrence, misfire };
+  const isTaken = options.taken.has(occurrenceKey(job.id, occurrence));
+  const nextRun = scheduleOf(job).next(occurrence);
+  return { job, willRun: !isTaken, scheduledFor: occurrence, nextRun, misfire };
 }
 
 async function takenOccurrences(tx: Queryable, due: DueJob[]): Promise<Set<string>> {

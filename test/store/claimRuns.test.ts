@@ -76,6 +76,17 @@ describe('a claim', () => {
     expect((await claimRuns(env.db, options)).runs.map((run) => run.jobId)).toEqual([held]);
   });
 
+  test('of a run by hand after three hours down says of what passed before that nobody was there', async () => {
+    const by = { trigger: 'manual' as const, dueAt: minuteAgo() };
+    const id = await addJob(env, { ...by, nextRun: minutesAgo(180), misfirePolicy: 'fire_once' });
+    const disabled = await addJob(env, { ...by, nextRun: minutesAgo(180), enabled: false });
+    const { runs, misfires } = await claimRuns(env.db, options);
+    expect(runs).toMatchObject([id, disabled].map((jobId) => ({ jobId, trigger: 'manual', scheduledFor: null })));
+    expect(misfires).toMatchObject([{ jobId: id, reason: 'down', firstAt: minutesAgo(180) }]);
+    const [job] = await env.query('SELECT next_run FROM jobs WHERE id = ?', [id]);
+    expect(job?.['next_run']).toEqual(new Date(Number(misfires[0]?.lastAt) + 60_000));
+  });
+
   test('does not run an occurrence again that has its run, and records no misfire for it', async () => {
     const at = minuteAgo();
     const id = await addJob(env, { nextRun: at });
