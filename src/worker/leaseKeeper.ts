@@ -21,6 +21,8 @@ type Parts = Pick<
 > & {
   running: RunningRuns;
   isQuiet(): boolean;
+  /** Aborted when the process has to go. */
+  leaving: AbortSignal;
 };
 
 /**
@@ -78,7 +80,7 @@ export function createLeaseKeeper(parts: Parts): LeaseKeeper {
   };
 }
 
-async function renew({ db, clock, config, identity, running, pool, emit }: Parts): Promise<void> {
+async function renew({ db, clock, config, identity, running, pool, emit, leaving }: Parts): Promise<void> {
   const askedAtMs = monotonicMs();
   clock.observe(await readNowMs(db), askedAtMs);
   const { workerId } = identity;
@@ -91,6 +93,8 @@ async function renew({ db, clock, config, identity, running, pool, emit }: Parts
     const run = leases.find((held) => held.jobId === jobId);
     if (run && running.all.has(run.runId)) pool.kill(run.runId, 'lease_lost', lostGraceMs(config));
   }
+  // From then on outcomes are left on disk: their runs are not among these any more, but they did run.
+  if (leaving.aborted) return;
   for (const run of await findUnknownLeases(db, workerId, [...running.all.keys()])) {
     if (await releaseLease(db, run)) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../platform/log.ts';
 import { jitter } from '../platform/service.ts';
 import type { Recorded, RunOutcome } from '../store/recordOutcome.ts';
 import type { WorkerParts } from './parts.ts';
@@ -33,7 +34,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
     for (let failures = 0; ; failures++) {
       try {
         const recorded = await unlessLeaving(parts.recordInGroups(outcome), leaving, keep);
-        if (recorded === 'left') return null;
+        if (recorded === 'left') return leave(outcome, log);
         announce(outcome, recorded, parts);
         if (recorded.result === 'recorded' && recorded.hasCallback) parts.deliverer.wake();
         if (await kept) await spool.forget(outcome);
@@ -43,7 +44,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
           { err: error, jobId, runId, failures },
           'The outcome could not be recorded yet; it will be tried again',
         );
-        if ((await keep()) && leaving.aborted) return null;
+        if ((await keep()) && leaving.aborted) return leave(outcome, log);
         const pauseMs = jitter(Math.min(RETRY_MS_MIN * 2 ** failures, parts.retryMsMax) / 1.5);
         // With a full disk and no database it stays, and goes on trying.
         await delay(pauseMs, undefined, leaving.aborted ? {} : { signal: leaving }).catch(() => {});
@@ -52,6 +53,11 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
   } finally {
     clearTimeout(timer);
   }
+}
+
+function leave({ jobId, runId }: RunOutcome, log: Log): null {
+  log.warn({ jobId, runId }, 'The outcome is left on disk: the next worker here records it');
+  return null;
 }
 
 /** 'left': the process has to go, the database has had its chance, and what it did not take is on disk. */

@@ -68,7 +68,8 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
           const location = headers.get('location');
           if (status < 300 || status > 399 || !location) return { status, error: `It answered ${status}` };
           const next = new URL(location, url);
-          if (next.origin !== url.origin) return { status, error: `It redirects to another host: ${next.origin.slice(0, SHOWN_MAX)}` };
+          if (next.origin !== url.origin)
+            return { status, error: `It redirects to another host: ${next.origin.slice(0, SHOWN_MAX)}` };
           if (redirects === REDIRECTS_MAX) return { status, error: `It redirects more than ${REDIRECTS_MAX} times` };
           url = next;
         }

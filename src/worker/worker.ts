@@ -82,7 +82,7 @@ export function createWorker(parts: WorkerParts): Worker {
     }),
   });
   const claimsNothing = () => isQuiet || isDraining;
-  const leases = createLeaseKeeper({ ...parts, running, isQuiet: claimsNothing });
+  const leases = createLeaseKeeper({ ...parts, running, isQuiet: claimsNothing, leaving: leaving.signal });
 
   const spooled = createService({
     name: 'spool',

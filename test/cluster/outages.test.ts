@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -61,6 +61,14 @@ const startLeader = async () => {
 };
 const outcomes = async (jobId: number) =>
   (await env.query('SELECT outcome FROM job_runs WHERE job_id = ? ORDER BY id', [jobId])).map((run) => run['outcome']);
+const leaseOf = async (jobId: number) => {
+  const [job] = await env.query(
+    `SELECT state, lease_token, lease_expires_at AS until, lease_expires_at < UTC_TIMESTAMP(6) AS expired
+     FROM jobs WHERE id = ?`,
+    [jobId],
+  );
+  return job;
+};
 const read = (file: string) => {
   try {
     return readFileSync(join(folder, file), 'utf8');
@@ -129,6 +137,32 @@ describe('while the database is away', () => {
     database.heal();
     await (await startWorker()).event('run_recorded');
     expect(await outcomes(jobId)).toEqual(['succeeded']);
+  });
+
+  test('an outcome that was left on disk is not taken for a run that never began', async () => {
+    const worker = await startWorker({ DRAIN_TIMEOUT_SECONDS: '0', KILL_GRACE_SECONDS: '600' });
+    const { jobId } = await startWaiting();
+    // It goes on, so that the worker has to stay.
+    const stubborn = await addJob(env, {
+      command: `trap '' TERM; touch ${folder}/stubborn; while :; do sleep 0.1; done`,
+      cron: NEVER,
+    });
+    await until(() => existsSync(join(folder, 'stubborn')), 'the other command to start');
+    database.cut();
+    await until(async () => (await leaseOf(jobId))?.['expired'] === 1, 'the lease to expire');
+    worker.child.kill('SIGTERM');
+    await worker.line((line) => line['jobId'] === jobId && String(line['msg']).includes('left on disk'));
+    database.heal();
+    // Two renewals: the first has come to its end.
+    for (let times = 0; times < 2; times++) {
+      const before = Number((await leaseOf(stubborn))?.['until']);
+      await until(async () => Number((await leaseOf(stubborn))?.['until']) > before, 'a renewal', 60_000);
+    }
+    expect(await leaseOf(jobId)).toMatchObject({ state: 'leased', lease_token: 1 });
+    await worker.end('SIGKILL');
+    const next = await startWorker();
+    await next.event('run_recorded');
+    expect(await outcomes(jobId)).toEqual(['failed']);
   });
 
   test('a spool that cannot be written costs nothing as long as the worker lives', async () => {
@@ -252,6 +286,27 @@ describe('a living worker loses no run', () => {
     await worker.event('run_recorded');
     expect(await outcomes(jobId)).toEqual(['succeeded']);
   });
+});
+
+test('a worker that is told to stop takes nothing new, though the leader in it waits for the database', async () => {
+  const worker = await startWorker();
+  await worker.event('leader_elected');
+  await env.query('LOCK TABLES watermarks WRITE');
+  await until(async () => {
+    const [rows] = await env.db.execute('SHOW PROCESSLIST');
+    return JSON.stringify(rows).includes('metadata lock');
+  }, 'the leader to wait');
+  worker.child.kill('SIGTERM');
+  await worker.line((line) => String(line['msg']).startsWith('Draining'));
+  const id = await addJob(env, { cron: NEVER });
+  const client = new Redis({ port: Number(env.env['REDIS_PORT']) });
+  const key = `bjr:${env.env['BJR_DATABASE']}:worker:${worker.log.find((line) => line['workerId'])?.['workerId']}`;
+  // Quiet at once; by the end of the leader's wait it would have looked for work several times.
+  await until(async () => (await client.get(key))?.includes('"isQuiet":true') ?? true, 'it to be quiet', 60_000);
+  client.disconnect();
+  await env.query('UNLOCK TABLES');
+  expect(await worker.ended).toBe(0);
+  expect(await leaseOf(id)).toMatchObject({ state: 'due' });
 });
 
 test('a lease that its worker never heard of is given back, and its occurrence runs', async () => {
