@@ -121,7 +121,16 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   const { tickMs, auditKeepDays, deliveryKeepDays } = config.scheduler;
   const { upForMs: databaseUpForMs } = databaseContact;
   const reaping = { db, registry, wakeUps, leaseMs, databaseUpForMs, monotonic: monotonicMs, emit };
-  const runOnce = createLeaderPass({ db, election, createReaper: () => createReaper(reaping), wakeUps, clock, tickMs, passMs: termMs / 3, emit });
+  const runOnce = createLeaderPass({
+    db,
+    election,
+    createReaper: () => createReaper(reaping),
+    wakeUps,
+    clock,
+    tickMs,
+    passMs: termMs / 3,
+    emit,
+  });
   const leader = createService({ name: 'leader', log: workerLog, runOnce });
   const housekeeping = createService({
     name: 'housekeeping',
@@ -150,9 +159,9 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
   await isToStop;
   isWorking = false;
   workerLog.info('Draining: no new claims; running commands may finish');
-  await Promise.all([leader.stop(), housekeeping.stop()]);
-  await election.resign();
-  await worker.drain();
+  // At once: a pass of the leader may take long, and nothing is to be claimed meanwhile.
+  const resigned = Promise.all([leader.stop(), housekeeping.stop()]).then(() => election.resign());
+  await Promise.all([worker.drain(), resigned]);
   listener.close();
   commands.close();
   cancels.close();
