@@ -34,7 +34,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
     for (let failures = 0; ; failures++) {
       try {
         const recorded = await unlessLeaving(parts.recordInGroups(outcome), leaving, keep);
-        if (recorded === 'left') return leave(outcome, log);
+        if (recorded === 'left') return leaveOnDisk(outcome, log);
         announce(outcome, recorded, parts);
         if (recorded.result === 'recorded' && recorded.hasCallback) parts.deliverer.wake();
         if (await kept) await spool.forget(outcome);
@@ -44,7 +44,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
           { err: error, jobId, runId, failures },
           'The outcome could not be recorded yet; it will be tried again',
         );
-        if ((await keep()) && leaving.aborted) return leave(outcome, log);
+        if ((await keep()) && leaving.aborted) return leaveOnDisk(outcome, log);
         const pauseMs = jitter(Math.min(RETRY_MS_MIN * 2 ** failures, parts.retryMsMax) / 1.5);
         // With a full disk and no database it stays, and goes on trying.
         await delay(pauseMs, undefined, leaving.aborted ? {} : { signal: leaving }).catch(() => {});
@@ -55,7 +55,7 @@ export async function record(outcome: RunOutcome, parts: RecordParts): Promise<D
   }
 }
 
-function leave({ jobId, runId }: RunOutcome, log: Log): null {
+function leaveOnDisk({ jobId, runId }: RunOutcome, log: Log): null {
   log.warn({ jobId, runId }, 'The outcome is left on disk: the next worker here records it');
   return null;
 }

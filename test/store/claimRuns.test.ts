@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimRuns } from '../../src/store/claimRuns.ts';
 import type { Database } from '../../src/store/database.ts';
@@ -38,9 +37,9 @@ describe('a claim', () => {
       ...env.db,
       transact: (work) =>
         env.db.transact(async (tx) => {
-          await tx.execute(sql`SET SESSION auto_increment_increment = 7`);
+          await tx.execute('SET SESSION auto_increment_increment = 7');
           const result = await work(tx);
-          await tx.execute(sql`SET SESSION auto_increment_increment = 1`);
+          await tx.execute('SET SESSION auto_increment_increment = 1');
           return result;
         }),
     };
