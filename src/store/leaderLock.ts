@@ -14,13 +14,17 @@ export function createDatabaseLeaderLock(db: Database, databaseName: string): Da
     connection?.close();
     connection = undefined;
   };
+  const open = async () => {
+    const opened = await db.dedicate();
+    opened.onLost(() => {
+      if (connection === opened) connection = undefined;
+    });
+    return opened;
+  };
   return {
     async hold() {
-      connection ??= await db.dedicate();
+      connection ??= await open();
       const opened = connection;
-      opened.onLost(() => {
-        if (connection === opened) connection = undefined;
-      });
       try {
         // Taking a named lock that this connection holds already succeeds.
         const [row] = await opened.query('SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS mine', [name]);
