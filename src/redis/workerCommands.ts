@@ -32,11 +32,20 @@ export function listenForCommands(
   subscriber.on('error', () => {});
   subscriber.subscribe(channel(prefix)).catch(() => {});
   subscriber.on('message', (_, text) => {
-    const message = JSON.parse(text) as Message;
-    const command = WORKER_COMMANDS.find((known) => known === message.command);
-    if (message.host === host && command) onCommand(command);
+    const message = read(text);
+    const command = WORKER_COMMANDS.find((known) => known === message?.command);
+    if (message?.host === host && command) onCommand(command);
   });
   return { close: () => subscriber.disconnect() };
+}
+
+/** Null for what nobody here has sent: all workers hear it at once, and none may fall over it. */
+function read(text: string): Partial<Message> | null {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 const channel = (prefix: string) => `${prefix}commands`;
