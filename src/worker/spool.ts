@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { constants, mkdirSync } from 'node:fs';
+import { constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../platform/log.ts';
+import { codeOf } from '../runner/describeExit.ts';
 import type { RunOutcome } from '../store/recordOutcome.ts';
 import type { UnstartedRun } from '../store/releaseLease.ts';
 import { identify, isSame, type ProcessIdentity } from './orphan.ts';
@@ -34,17 +35,23 @@ const SUFFIX = '.outcome.json';
 /** @throws where the directory cannot be made or written: a worker without one would lose outcomes in silence */
 export function createSpool(directory: string, log: Log, owner = identify(process.pid)): Spool {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  requireWritable(directory);
   const pathOf = ({ runId, leaseToken }: SpoolKey) => join(directory, `${runId}-${leaseToken}${SUFFIX}`);
 
   const list = async () => (await readdir(directory)).filter((name) => name.endsWith(SUFFIX));
 
   const read = async (name: string): Promise<SpoolFile | null> => {
     const path = join(directory, name);
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      // ENOENT: recorded by another process meanwhile. Anything else (too many open files, say) may be over the next time.
+      if (codeOf(error) !== 'ENOENT') log.error({ err: error, path }, 'A kept outcome cannot be read now');
+      return null;
+    });
     try {
-      return parse(await readFile(path, 'utf8'));
+      return text === null ? null : parse(text);
     } catch (error) {
-      // Recorded by another process meanwhile, or damaged: put aside, so that a person can look.
-      log.error({ err: error, path }, 'A kept outcome cannot be read');
+      // Damaged: put aside, so that a person can look.
+      log.error({ err: error, path }, 'A kept outcome cannot be understood');
       await rename(path, `${path}.unreadable`).catch(() => {});
       return null;
     }
@@ -85,6 +92,13 @@ export function createSpool(directory: string, log: Log, owner = identify(proces
       return left;
     },
   };
+}
+
+/** It may be there and belong to another user, or lie on a disk that is mounted read-only. */
+function requireWritable(directory: string): void {
+  const draft = join(directory, `${randomUUID()}.draft`);
+  writeFileSync(draft, '', { mode: 0o600 });
+  rmSync(draft);
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -78,4 +78,16 @@ test('a claim that a worker gives back on its way out, without a database, is gi
   ]);
   expect(await env.query('SELECT * FROM job_runs WHERE job_id = ?', [id])).toEqual([]);
   expect(await spool.count()).toBe(0);
+});
+
+test('a worker does not start with a spool that is there and cannot be written', () => {
+  expect(() => createSpool('/proc/self', log)).toThrow(/ENOENT|EACCES|EPERM/);
+  createSpool(directory, log);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test('an outcome that cannot be read now is left for the next time', async () => {
+  mkdirSync(join(directory, '1-1.outcome.json'));
+  expect(await createSpool(directory, log).findLeft()).toEqual([]);
+  expect(readdirSync(directory)).toEqual(['1-1.outcome.json']);
 });
