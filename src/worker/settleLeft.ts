@@ -1,4 +1,4 @@
-import { errorCode } from '../store/database.ts';
+import { errorCode, readNowMs } from '../store/database.ts';
 import { recordOutcome } from '../store/recordOutcome.ts';
 import { releaseLease } from '../store/releaseLease.ts';
 import type { WorkerParts } from './parts.ts';
@@ -16,12 +16,14 @@ export async function settleLeft(parts: Parts): Promise<number> {
       await settle(kept, parts);
       count += 1;
     } catch (error) {
-      // One that the database refuses does not keep the others from it.
-      if (!errorCode(error).startsWith('ER_')) throw error;
+      // One that the database refuses does not keep the others from it. Some refusals (of a statement beyond its
+      // max_allowed_packet) are a broken connection: then it answers the next question. Where it is away, this throws.
+      if (!errorCode(error).startsWith('ER_')) await readNowMs(parts.db);
       refusals.push(error);
     }
   }
-  if (refusals.length > 0) throw new AggregateError(refusals, `${refusals.length} kept outcomes were refused`);
+  const [cause] = refusals;
+  if (cause) throw new AggregateError(refusals, `${refusals.length} kept outcomes were refused`, { cause });
   return count;
 }
 
