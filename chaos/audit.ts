@@ -68,6 +68,7 @@ export async function audit(cluster: Cluster, folder: string, jobIds: number[], 
     };
     occurrences += auditOccurrences(job, ofJob, since, violate);
     auditReasons(job, ofJob, violate);
+    auditMisfireCounts(job, ofJob, violate);
     if (job.state === 'leased')
       violate('nothing is stuck', `job ${job.id} is leased, and nobody works on it`, Date.now());
   }
@@ -150,6 +151,18 @@ function auditOccurrences(job: JobRow, { runs, misfires }: OfJob, since: Date, v
     if (times > 1) violate('one run or one misfire', `${name} has ${times}`, instant);
   }
   return count;
+}
+
+/** A misfire counts the occurrences that it covers, no more and no fewer. */
+function auditMisfireCounts(job: JobRow, { misfires }: OfJob, violate: Violate): void {
+  const schedule = scheduleOf({ ...job, startsAt: job.starts_at, endsAt: job.ends_at });
+  for (const { first_at, last_at, occurrence_count } of misfires) {
+    let count = 0;
+    const before = new Date(first_at.getTime() - 1);
+    for (let at = schedule.next(before); at && at <= last_at; at = schedule.next(at)) count += 1;
+    if (count === occurrence_count) continue;
+    violate('a misfire counts right', `${occurrence_count} of job ${job.id}, where ${count} lie between`, first_at);
+  }
 }
 
 /**

@@ -200,6 +200,28 @@ const MUTATIONS: Mutation[] = [
     noticedBy: { test: 'test/store/leases.test.ts' },
   },
   {
+    name: 'a renewal waits for rows that others hold',
+    changes: [
+      { file: 'src/store/renewLeases.ts', find: ".for('update', { skipLocked: true })", replace: ".for('update')" },
+    ],
+    noticedBy: { test: 'test/store/leases.test.ts' },
+  },
+  {
+    name: 'an outage of Redis that is over counts in the next',
+    changes: [{ file: 'src/scheduler/reap.ts', find: 'if (workerIds.size === 0) awaySinceMs = null;', replace: '' }],
+    noticedBy: { test: 'test/cluster/reap.test.ts' },
+  },
+  {
+    name: 'outcomes that are left on disk are taken for runs that never began',
+    changes: [{ file: 'src/worker/leaseKeeper.ts', find: 'if (leaving.aborted) return;', replace: '' }],
+    noticedBy: { test: 'test/cluster/outages.test.ts' },
+  },
+  {
+    name: 'ids are taken for consecutive',
+    changes: [{ file: 'src/store/writeClaim.ts', find: 'index * job.idStep', replace: 'index' }],
+    noticedBy: { test: 'test/store/claimRuns.test.ts' },
+  },
+  {
     name: 'retention removes runs under way',
     changes: [
       {
