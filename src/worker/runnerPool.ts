@@ -28,6 +28,8 @@ export interface RunnerPool {
   ): Promise<Exit>;
   /** Resolves when every runner has loaded, or has died of trying. */
   ready(): Promise<void>;
+  /** Whether a command would be started at once. */
+  isReady(): boolean;
   /** Ends a command's process group: TERM, after the grace KILL. Without effect on a run that has finished. */
   kill(runId: number, reason: KillReason, graceMs: number): void;
   /** The leases of all runs hold until then, by the monotonic clock: the runners end their commands if nobody says more. */
@@ -130,7 +132,7 @@ export function createRunnerPool(
     runners.delete(runner);
     const lost = [...runs.values()].filter((run) => run.runner === runner);
     for (const { process } of lost) if (process) endOrphan(process);
-    if (!isClosing) replace(runner, reason);
+    if (!isClosing) replace({ runner: runner.process.pid, reason });
     // What has left its group, and a command that the runner had no time to tell of.
     await Promise.all(lost.map(({ request }) => endWhole(request)));
     for (const run of lost)
@@ -142,11 +144,20 @@ export function createRunnerPool(
     await endMarked(request);
   };
 
-  const replace = (runner: Runner, reason: string) => {
+  const replace = (why: { runner?: number | undefined; err?: unknown; reason: string }) => {
+    const { reason } = why;
     const pauseMs = Math.min(RESTART_MS_MIN * 2 ** deaths, RESTART_MS_MAX);
     deaths += 1;
-    log.error({ runner: runner.process.pid, reason, pauseMs }, 'A runner died: starting another');
-    setTimeout(() => isClosing || addRunner(), pauseMs);
+    log.error({ ...why, pauseMs }, 'A runner died: starting another');
+    setTimeout(() => {
+      if (isClosing) return;
+      try {
+        addRunner();
+      } catch (error) {
+        // Its directory cannot be made, because the disk is full, say. The commands of other runners go on.
+        replace({ err: error, reason: 'could not be started' });
+      }
+    }, pauseMs);
     if (deaths < START_FAILURES_MAX || leastBusy(runners)) return;
     for (const run of waiting()) settle(run, unfinished(run, `No runner could be started: the last one ${reason}.`));
   };
@@ -176,6 +187,7 @@ export function createRunnerPool(
     async ready() {
       await Promise.all([...runners].map((runner) => runner.hasLoaded));
     },
+    isReady: () => leastBusy(runners) !== undefined,
     kill(runId, reason, graceMs) {
       const run = runs.get(runId);
       if (run?.runner) run.runner.process.send({ type: 'kill', runId, reason, graceMs });

@@ -12,6 +12,8 @@ import { settleLeft } from './settleLeft.ts';
 
 /** Siblings on the same machine may die and leave something too. */
 const SPOOL_PERIOD_MS = 30_000;
+/** While no runner is ready. */
+const NO_RUNNER_MS = 200;
 
 /** The coordinator: claim → execute → record, with leases and heartbeats kept up until the last command is gone. */
 export interface Worker {
@@ -65,22 +67,21 @@ export function createWorker(parts: WorkerParts): Worker {
       running.remove(run.runId),
     );
 
-  const claims = createService({
-    name: 'claim',
-    log,
-    runOnce: createClaimPass({
-      db,
-      clock: parts.clock,
-      monotonic: monotonicMs,
-      workerId: parts.identity.workerId,
-      leaseMs: config.leaseMs,
-      misfireGraceMs: config.misfireGraceMs,
-      freeSlots: () => (isQuiet ? 0 : running.free()),
-      launch,
-      hasWakeUps: parts.hasWakeUps,
-      emit,
-    }),
+  const claimPass = createClaimPass({
+    db,
+    clock: parts.clock,
+    monotonic: monotonicMs,
+    workerId: parts.identity.workerId,
+    leaseMs: config.leaseMs,
+    misfireGraceMs: config.misfireGraceMs,
+    freeSlots: () => (isQuiet ? 0 : running.free()),
+    launch,
+    hasWakeUps: parts.hasWakeUps,
+    emit,
   });
+  // A worker that can start nothing would fail fast, and so take most of what is due from those that can.
+  const runOnce = () => (pool.isReady() ? claimPass() : Promise.resolve(NO_RUNNER_MS));
+  const claims = createService({ name: 'claim', log, runOnce });
   const claimsNothing = () => isQuiet || isDraining;
   const leases = createLeaseKeeper({ ...parts, running, isQuiet: claimsNothing, leaving: leaving.signal });
 

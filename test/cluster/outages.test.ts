@@ -1,8 +1,19 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createWakeUps } from '../../src/redis/wakeUps.ts';
 import { createEnvironment, type TestEnvironment } from '../support/environment.ts';
 import { addJob } from '../support/jobs.ts';
 import { type Network, startNetwork } from '../support/network.ts';
@@ -307,6 +318,26 @@ test('a worker that is told to stop takes nothing new, though the leader in it w
   await env.query('UNLOCK TABLES');
   expect(await worker.ended).toBe(0);
   expect(await leaseOf(id)).toMatchObject({ state: 'due' });
+});
+
+test('a worker that cannot start a runner lives on, and claims nothing until it can', async () => {
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary);
+  const worker = await startWorker({ TMPDIR: temporary });
+  const [runner] = execFileSync('ps', ['-o', 'pid=', '--ppid', String(worker.pid)], { encoding: 'utf8' }).split('\n');
+  renameSync(temporary, `${temporary}.aside`);
+  process.kill(Number(runner), 'SIGKILL');
+  const failures = () => worker.log.filter((line) => line['reason'] === 'could not be started');
+  await worker.line(() => failures().length === 1);
+  const id = await addJob(env, { cron: NEVER });
+  const client = new Redis({ port: Number(env.env['REDIS_PORT']) });
+  await createWakeUps(client, env.config.redis.prefix).send();
+  client.disconnect();
+  await worker.line(() => failures().length === 4);
+  expect(await leaseOf(id)).toMatchObject({ state: 'due', lease_token: 0 });
+  renameSync(`${temporary}.aside`, temporary);
+  await worker.event('run_recorded');
+  expect(await outcomes(id)).toEqual(['succeeded']);
 });
 
 test('a lease that its worker never heard of is given back, and its occurrence runs', async () => {
