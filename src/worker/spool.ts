@@ -3,7 +3,7 @@ import { constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../platform/log.ts';
-import { codeOf } from '../runner/describeExit.ts';
+import { errorCode } from '../store/database.ts';
 import type { RunOutcome } from '../store/recordOutcome.ts';
 import type { UnstartedRun } from '../store/releaseLease.ts';
 import { identify, isSame, type ProcessIdentity } from './orphan.ts';
@@ -44,7 +44,7 @@ export function createSpool(directory: string, log: Log, owner = identify(proces
     const path = join(directory, name);
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
       // ENOENT: recorded by another process meanwhile. Anything else (too many open files, say) may be over the next time.
-      if (codeOf(error) !== 'ENOENT') log.error({ err: error, path }, 'A kept outcome cannot be read now');
+      if (errorCode(error) !== 'ENOENT') log.error({ err: error, path }, 'A kept outcome cannot be read now');
       return null;
     });
     try {
