@@ -331,7 +331,7 @@ test('a worker that cannot start a runner lives on, and claims nothing until it 
   await worker.line(() => failures().length === 1);
   const id = await addJob(env, { cron: NEVER });
   const client = new Redis({ port: Number(env.env['REDIS_PORT']) });
-  await createWakeUps(client, env.config.redis.prefix).send();
+  await createWakeUps(client, env.config.redis.prefix).send('jobs');
   client.disconnect();
   await worker.line(() => failures().length === 4);
   expect(await leaseOf(id)).toMatchObject({ state: 'due', lease_token: 0 });
