@@ -1,4 +1,4 @@
-import { errorCode, readNowMs } from '../store/database.ts';
+import { errorCode } from '../store/database.ts';
 import { recordOutcome } from '../store/recordOutcome.ts';
 import { releaseLease } from '../store/releaseLease.ts';
 import type { WorkerParts } from './parts.ts';
@@ -16,9 +16,8 @@ export async function settleLeft(parts: Parts): Promise<number> {
       await settle(kept, parts);
       count += 1;
     } catch (error) {
-      // One that the database refuses does not keep the others from it. Some refusals (of a statement beyond its
-      // max_allowed_packet) are a broken connection: then it answers the next question. Where it is away, this throws.
-      if (!errorCode(error).startsWith('ER_')) await readNowMs(parts.db);
+      // One that the database refuses does not keep the others from it.
+      if (!errorCode(error).startsWith('ER_')) throw error;
       refusals.push(error);
     }
   }

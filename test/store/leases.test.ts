@@ -1,9 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createLog } from '../../src/platform/log.ts';
 import { type ClaimedRun, claimRuns } from '../../src/store/claimRuns.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { outputBytesFitting } from '../../src/store/outputRoom.ts';
@@ -12,9 +8,6 @@ import { findUnrenewedLeases, reapLost } from '../../src/store/reapLost.ts';
 import { type RunOutcome, recordOutcome } from '../../src/store/recordOutcome.ts';
 import { releaseLease } from '../../src/store/releaseLease.ts';
 import { renewLeases } from '../../src/store/renewLeases.ts';
-import { identify } from '../../src/worker/orphan.ts';
-import { settleLeft } from '../../src/worker/settleLeft.ts';
-import { createSpool } from '../../src/worker/spool.ts';
 import { createEnvironment, type TestEnvironment } from '../support/environment.ts';
 import { addJob, minuteAgo } from '../support/jobs.ts';
 
@@ -71,23 +64,6 @@ describe('an outcome', () => {
     const written = (stderr: string) => outcomeOf(run, { output: { ...OUTPUT, stdout: text, stderr } });
     await expect(recordOutcome(env.db, written(text + text))).rejects.toThrow(/packet|ECONNRESET|closed|EPIPE/i);
     expect(await recordOutcome(env.db, written(text))).toMatchObject({ result: 'recorded' });
-  });
-
-  test('that was kept on disk and does not fit any more keeps no other from the database', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'bjr-left-'));
-    const log = createLog({ level: 'silent', format: 'json' });
-    // As by a process that is gone.
-    const spool = createSpool(folder, log, { ...identify(process.pid), startTicks: '1' });
-    const text = 'x'.repeat(7 * (await outputBytesFitting(env.db)));
-    const ids = [await addJob(env), await addJob(env)];
-    const runs = [await claimOne(), await claimOne()];
-    for (const run of runs)
-      await spool.keep({ outcome: outcomeOf(run, run === runs[0] ? { output: { ...OUTPUT, stdout: text } } : {}) });
-    await expect(settleLeft({ db: env.db, spool, emit: () => {} })).rejects.toThrow('1 kept outcomes were refused');
-    expect((await jobRow(ids[0] ?? 0))?.['state']).toBe('leased');
-    expect((await runRow(runs[1]?.runId ?? 0))?.['outcome']).toBe('succeeded');
-    expect(readdirSync(folder)).toHaveLength(1);
-    rmSync(folder, { recursive: true });
   });
 
   test('of a run that its user wanted ended is not tried again, though the command was quicker', async () => {
