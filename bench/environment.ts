@@ -70,9 +70,11 @@ export async function withServers<T>(
 
 const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const MAIN = fileOf('../src/main.ts');
+/** As the images start it (deploy/docker/bjr). */
+const SMALL = '--max-semi-space-size=4';
 const COMMANDS = {
-  api: [MAIN, 'api'],
-  worker: [MAIN, 'worker'],
+  api: [SMALL, MAIN, 'api'],
+  worker: [SMALL, MAIN, 'worker'],
   bareApi: [fileOf('bareApi.ts')],
 };
 type Command = keyof typeof COMMANDS;

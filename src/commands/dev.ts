@@ -24,6 +24,8 @@ type Env = Record<string, string | undefined>;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = join(ROOT, 'src/main.ts');
+/** As the images start it (deploy/docker/bjr). */
+const SMALL = '--max-semi-space-size=4';
 
 /** Runs everything on one machine until Ctrl-C. Returns the exit code. */
 export async function runDev(args: string[], env: Env): Promise<number> {
@@ -130,7 +132,7 @@ const COLOURS = { migrate: 'dim', api: 'cyan', worker: 'green' } as const;
 
 /** In a session of its own: Ctrl-C reaches `bin/dev`, which stops its parts in order. */
 function start(name: keyof typeof COLOURS, settings: Env): Part {
-  const child = spawn(process.execPath, [MAIN, name], {
+  const child = spawn(process.execPath, [SMALL, MAIN, name], {
     env: settings,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
