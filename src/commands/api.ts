@@ -57,19 +57,21 @@ async function superviseProcesses(config: Config, log: Log): Promise<number> {
   const gone = new Promise<void>((resolve) => {
     cluster.on('exit', (child, code, signal) => {
       if (isStopping) {
-        if (Object.keys(cluster.workers ?? {}).length === 0) resolve();
+        if (isNobodyLeft()) resolve();
         return;
       }
       log.error({ pid: child.process.pid, code, signal }, 'An API process died: starting another');
-      setTimeout(() => cluster.fork(), RESTART_MS);
+      setTimeout(() => isStopping || cluster.fork(), RESTART_MS);
     });
   });
   await onStopSignals({ onSecond: () => signalAll('SIGKILL') });
   isStopping = true;
   signalAll('SIGTERM');
-  await gone;
+  if (!isNobodyLeft()) await gone;
   return 0;
 }
+
+const isNobodyLeft = () => Object.keys(cluster.workers ?? {}).length === 0;
 
 const RESTART_MS = 1000;
 

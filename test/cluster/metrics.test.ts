@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
@@ -9,7 +9,7 @@ import { deliveries, jobRuns } from '../../src/store/schema.ts';
 import { type ApiServer, startApi } from '../support/api.ts';
 import { createEnvironment, type TestEnvironment } from '../support/environment.ts';
 import { addJob } from '../support/jobs.ts';
-import { type Process, startProcess, until } from '../support/processes.ts';
+import { childrenOf, type Process, startProcess, until } from '../support/processes.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { type Probe, probed, sumOf } from '../support/scrape.ts';
 
@@ -273,7 +273,7 @@ describe("the API's metrics", () => {
     expect(sumOf(seen, 'bjr_http_request_duration_seconds_count', { route: '/job_api/:id' })).toBe(10);
     expect(sumOf(seen, 'bjr_database_connections_max')).toBe(20);
 
-    const [first] = children(api.process.pid);
+    const [first] = childrenOf(api.process.pid);
     process.kill(first ?? 0, 'SIGKILL');
     await api.process.line((line) => String(line['msg']).startsWith('An API process died'));
     expect(await probe.value('bjr_http_requests_total', { route: '/job_api/:id' })).toBe(10);
@@ -305,7 +305,3 @@ describe("the API's metrics", () => {
     await worker.end('SIGKILL');
   });
 });
-
-function children(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-}

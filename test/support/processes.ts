@@ -114,3 +114,7 @@ export function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+export function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+}

@@ -21,7 +21,7 @@ const DATABASES: DatabaseKind[] = ['mysql', 'mariadb'];
 const ONCE = [
   ...['domain/**', 'engine/**', 'platform/**', 'embedded/**', 'browser/**', 'deploy/**', 'api/fuzz.test.ts'],
   'cluster/metrics.test.ts',
-  ...['dates', 'languages', 'schedules', 'signIn'].map((name) => `api/${name}.test.ts`),
+  ...['dates', 'languages', 'processes', 'schedules', 'signIn'].map((name) => `api/${name}.test.ts`),
   ...['callbackTarget', 'headers', 'leaks', 'requests', 'sendCallback', 'slowClients', 'tokens'].map(
     (name) => `security/${name}.test.ts`,
   ),
