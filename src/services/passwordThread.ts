@@ -13,11 +13,19 @@ export interface PasswordAnswer {
   result: string | boolean;
 }
 
+if (process.platform === 'linux') lowerPriority();
+
 /**
  * On Linux a thread has a priority of its own; elsewhere this would be the whole process's. Lower than what it was started with:
  * only root may go the other way, and the process may be nice already.
  */
-if (process.platform === 'linux') setPriority(0, Math.min(getPriority(0) + 10, 19));
+function lowerPriority(): void {
+  try {
+    setPriority(0, Math.min(getPriority(0) + 10, 19));
+  } catch {
+    // A sandbox may forbid that call (systemd's SystemCallFilter, seccomp). Passwords are worth more than priorities.
+  }
+}
 
 parentPort?.on('message', (task: PasswordTask) => {
   const { id, password } = task;

@@ -25,7 +25,20 @@ const count = (all: number[], status: number) => all.filter((one) => one === sta
 const guesses = (address: string, n: number, server = api) =>
   Array.from({ length: n }, () => tryFrom(address, 'wrong', 'admin', server));
 
+/** As under a seccomp filter without setpriority. */
+const NO_PRIORITIES = `import os from 'node:os';
+  import { syncBuiltinESMExports } from 'node:module';
+  os.setPriority = () => { throw new Error('operation not permitted'); };
+  syncBuiltinESMExports();`;
+
 describe('signing in', () => {
+  test('works where the system forbids to set priorities', async () => {
+    const NODE_OPTIONS = `--import="data:text/javascript,${encodeURIComponent(NO_PRIORITIES)}"`;
+    const caged = await startApi(env, { NODE_OPTIONS });
+    expect((await tryFrom('10.0.0.200', RIGHT, 'admin', caged)).status).toBe(200);
+    await caged.process.end('SIGTERM');
+  });
+
   test('of thirty guesses at once ten are looked at; the right password has to wait as well', async () => {
     const all = await statuses(guesses('10.0.0.1', 30));
     expect([count(all, 401), count(all, 429)]).toEqual([10, 20]);
