@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DatabaseKind } from '../../src/embedded/database.ts';
 import { findUnseen } from './description.ts';
-import { startThrowawayServers } from './servers.ts';
+import { startThrowawayServers, type ThrowawayServers } from './servers.ts';
 
 const HELP = `bin/test: the whole test suite, over throw-away servers, on MySQL and then on MariaDB.
 
@@ -27,8 +27,11 @@ const ONCE = [
   ),
 ].flatMap((part) => ['--exclude', `test/${part}`]);
 
-/** Whole workers that are killed and frozen have the machine to themselves; two files of the others run at a time. */
-const PASSES = [
+/**
+ * Side by side. Whole workers that are killed and frozen mostly wait, one file at a time; two files of the others run
+ * meanwhile.
+ */
+const LANES = [
   ['--exclude', 'test/cluster/**'],
   ['test/cluster', '--maxWorkers', '1'],
 ];
@@ -54,19 +57,19 @@ async function main(): Promise<number> {
   const seenFile = join(mkdtempSync(join(tmpdir(), 'bjr-seen-')), 'statuses');
   writeFileSync(seenFile, '');
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
-  const ran: string[] = [];
-  for (const kind of kinds) {
-    const isRepeat = ran.length > 0;
-    const exclude = isRepeat ? ONCE : [];
-    const passes = positionals.length > 0 ? [positionals] : PASSES;
-    const result = await runOn(
-      kind,
-      seenFile,
-      passes.map((pass) => [...pass, ...exclude]),
-    );
-    if (!result) continue;
-    ran.push(kind);
-    add(totals, result);
+  const servers = await startServers(kinds);
+  const ran = servers.map(({ kind }) => kind);
+  try {
+    const [first = [], ...others] = positionals.length > 0 ? [positionals] : LANES;
+    const runLane = async (lane: string[], output: Output) => {
+      for (const [index, { kind, env }] of servers.entries()) {
+        const args = [...lane, ...(index > 0 ? ONCE : [])];
+        add(totals, await runVitest(`${kind}: ${lane.join(' ')}`, args, { ...env, BJR_TEST_SEEN: seenFile }, output));
+      }
+    };
+    await Promise.all([runLane(first, 'now'), ...others.map((lane) => runLane(lane, 'at its end'))]);
+  } finally {
+    await Promise.all(servers.map(({ stop }) => stop()));
   }
   const missing = kinds.filter((kind) => !ran.includes(kind));
   console.log(
@@ -84,21 +87,17 @@ async function main(): Promise<number> {
 
 const readUnseen = (file: string) => findUnseen(new Set(readFileSync(file, 'utf8').split('\n')));
 
-/** Null: this database cannot be had here. */
-async function runOn(kind: DatabaseKind, seenFile: string, passes: string[][]): Promise<Totals | null> {
-  console.log(`\n== ${kind}`);
-  const servers = await startThrowawayServers(kind).catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    return null;
-  });
-  if (!servers) return null;
-  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
-  try {
-    for (const pass of passes) add(totals, await runVitest(pass, { ...servers.env, BJR_TEST_SEEN: seenFile }));
-    return totals;
-  } finally {
-    await servers.stop();
+/** Those that can be had here. */
+async function startServers(kinds: DatabaseKind[]): Promise<(ThrowawayServers & { kind: DatabaseKind })[]> {
+  const started = [];
+  for (const kind of kinds) {
+    try {
+      started.push({ kind, ...(await startThrowawayServers(kind)) });
+    } catch (error) {
+      console.error(error instanceof Error ? error.message : error);
+    }
   }
+  return started;
 }
 
 function add(totals: Totals, { passed, failed, skipped }: Totals): void {
@@ -107,17 +106,29 @@ function add(totals: Totals, { passed, failed, skipped }: Totals): void {
   totals.skipped += skipped;
 }
 
-async function runVitest(args: string[], env: Record<string, string>): Promise<Totals> {
+/** Two that write at once could not be read. */
+type Output = 'now' | 'at its end';
+
+async function runVitest(title: string, args: string[], env: Record<string, string>, output: Output): Promise<Totals> {
   const folder = mkdtempSync(join(tmpdir(), 'bjr-report-'));
   const report = join(folder, 'report.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const head = `\n== ${title}`;
+  if (output === 'now') console.log(head);
   const child = spawn('vitest', ['run', ...reporters, '--passWithNoTests', ...args], {
     env: { ...process.env, ...env },
-    stdio: 'inherit',
+    stdio: output === 'now' ? 'inherit' : ['ignore', 'pipe', 'pipe'],
   });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+  }
   // Ctrl-C reaches vitest as well; what is left to do here is to stop the servers after it.
   process.on('SIGINT', () => {});
   const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)));
+  if (output === 'at its end') console.log(head + text);
   const totals = readTotals(report);
   rmSync(folder, { recursive: true, force: true });
   // A suite that broke outside any test has failed too.
