@@ -110,6 +110,7 @@ interface Manifest {
     template?: { metadata: { labels: Record<string, string> }; spec: PodSpec };
     selector?: Record<string, unknown>;
     podSelector?: { matchLabels: Record<string, string> };
+    ingress?: { from?: { podSelector?: { matchLabels?: Record<string, string> } }[] }[];
     scaleTargetRef?: { name: string };
     replicas?: number;
   } & Partial<PodSpec>;
@@ -278,6 +279,18 @@ describe.skipIf(!helm)('the chart', () => {
     const { status, stderr } = template({ settings: { [name]: 'x' } });
     expect(status).not.toBe(0);
     expect(stderr).toContain('belongs into the secret');
+  });
+
+  test('lets its own test reach the API where few may', () => {
+    const { manifests } = rendered.find(({ name }) => name === 'with everything on') ?? { manifests: [] };
+    const policy = manifests.find(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'everything-api',
+    );
+    const pods =
+      policy?.spec?.ingress?.[0]?.from?.flatMap(({ podSelector }) => (podSelector ? [podSelector] : [])) ?? [];
+    const labels = manifests.find(({ kind }) => kind === 'Pod')?.metadata.labels;
+    expect(pods).toHaveLength(1);
+    expect(labels).toMatchObject(pods[0]?.matchLabels ?? { none: '' });
   });
 
   test('writes large numbers out', () => {
