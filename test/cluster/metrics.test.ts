@@ -300,7 +300,8 @@ describe("the API's metrics", () => {
     expect(Math.abs(sumOf(seen, 'bjr_clock_skew_seconds') ?? 60)).toBeLessThan(60);
 
     const worker = await startWorker(env.env);
-    expect(await probe.value('bjr_workers', { state: 'claiming' })).toBe(1);
+    // Its first heartbeat may come after it says that it is ready.
+    await reached(probe, 'bjr_workers', { state: 'claiming' }, 1);
     await until(async () => (await probe.value('bjr_unmarked_oldest_seconds')) === 0, 'the mark');
     await worker.end('SIGKILL');
   });
