@@ -5,12 +5,11 @@ import { pino } from 'pino';
 import { loadConfig } from '../src/platform/config.ts';
 import { claimRuns } from '../src/store/claimRuns.ts';
 import { createDatabase } from '../src/store/database.ts';
-import type { RunOutcome } from '../src/store/recordOutcome.ts';
-import type { ClaimedRun } from '../src/store/writeClaim.ts';
 import { record } from '../src/worker/record.ts';
 import { createRecordInGroups } from '../src/worker/recordGroup.ts';
 import { createSpool } from '../src/worker/spool.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
+import { succeeded } from '../test/support/outcomes.ts';
 import { type Claimer, createBareClaimer } from './engineBare.ts';
 import { withServers } from './environment.ts';
 import { type Figure, median, type Scenario } from './scenario.ts';
@@ -180,31 +179,9 @@ function createEngineClaimer(
         const claim = await claimRuns(db, options);
         if (claim.examined === 0) return;
         const at = new Date(claim.databaseNowMs);
-        await Promise.all(claim.runs.map((run) => record(outcomeOf(run, at), parts)));
+        await Promise.all(claim.runs.map((run) => record(succeeded(run, at), parts)));
       }
     },
     close: () => db.close(),
-  };
-}
-
-function outcomeOf({ runId, jobId, leaseToken, scheduledFor, attempt }: ClaimedRun, startedAt: Date): RunOutcome {
-  const end = { outcome: 'succeeded' as const, returnCode: 0, errorMessage: '', startedAt };
-  const output = {
-    stdout: 'hi\n',
-    stderr: '',
-    stdoutBytes: 3,
-    stderrBytes: 0,
-    stdoutTruncated: false,
-    stderrTruncated: false,
-  };
-  return {
-    runId,
-    jobId,
-    leaseToken,
-    scheduledFor,
-    attempt,
-    ...end,
-    finishedAt: new Date(startedAt.getTime() + 5),
-    output,
   };
 }

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SMALL } from '../src/commands/dev.ts';
 import { findFreePort } from '../src/embedded/port.ts';
 import { seedFirstStart } from '../src/services/seed.ts';
 import { createEnvironment, type TestEnvironment } from '../test/support/environment.ts';
@@ -70,8 +71,6 @@ export async function withServers<T>(
 
 const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const MAIN = fileOf('../src/main.ts');
-/** As the images start it (deploy/docker/bjr). */
-const SMALL = '--max-semi-space-size=4';
 const COMMANDS = {
   api: [SMALL, MAIN, 'api'],
   worker: [SMALL, MAIN, 'worker'],

@@ -2,9 +2,10 @@ import { loadConfig } from '../src/platform/config.ts';
 import { claimRuns } from '../src/store/claimRuns.ts';
 import { createDatabase, type Database } from '../src/store/database.ts';
 import { purgeDeleted } from '../src/store/purgeDeleted.ts';
-import { type RunOutcome, recordOutcomes } from '../src/store/recordOutcome.ts';
+import { recordOutcomes } from '../src/store/recordOutcome.ts';
 import type { ClaimedRun } from '../src/store/writeClaim.ts';
 import type { TestEnvironment } from '../test/support/environment.ts';
+import { succeeded } from '../test/support/outcomes.ts';
 import { alternateAll, type Figure, type Options, percentile, timed } from './scenario.ts';
 
 const CLAIMERS = 2;
@@ -72,7 +73,11 @@ async function claimUntil(db: Database, env: TestEnvironment, ends: AbortSignal)
         continue;
       }
       times.push(claimMs);
-      await recordOutcomes(db, claimed.map(outcomeOf));
+      const at = new Date();
+      await recordOutcomes(
+        db,
+        claimed.map((run) => succeeded(run, at)),
+      );
       runs += claimed.length;
     }
   };
@@ -94,18 +99,4 @@ async function purge(db: Database, runs: number): Promise<void> {
     if (purged === 0) throw new Error('There is nothing left to purge');
     left -= purged;
   }
-}
-
-function outcomeOf({ runId, jobId, leaseToken, scheduledFor, attempt }: ClaimedRun): RunOutcome {
-  const startedAt = new Date();
-  const output = {
-    stdout: 'hi\n',
-    stderr: '',
-    stdoutBytes: 3,
-    stderrBytes: 0,
-    stdoutTruncated: false,
-    stderrTruncated: false,
-  };
-  const end = { outcome: 'succeeded' as const, returnCode: 0, errorMessage: '', startedAt, finishedAt: startedAt };
-  return { runId, jobId, leaseToken, scheduledFor, attempt, ...end, output };
 }

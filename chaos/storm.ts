@@ -6,6 +6,7 @@ import { markDue } from '../src/store/markDue.ts';
 import { pruneRuns } from '../src/store/pruneRuns.ts';
 import { recordOutcome } from '../src/store/recordOutcome.ts';
 import { renewLeases } from '../src/store/renewLeases.ts';
+import { succeeded } from '../test/support/outcomes.ts';
 import type { Cluster } from './cluster.ts';
 import type { Row } from './table.ts';
 
@@ -84,24 +85,7 @@ async function claimAndRecord(db: Database, workerId: string): Promise<void> {
   const { runs } = await claimRuns(db, { workerId, limit: 10, leaseMs: 30_000, misfireGraceMs: 15_000 });
   await renewLeases(db, { workerId, leaseMs: 30_000, leases: runs });
   for (const run of runs) {
-    const at = new Date();
-    const output = {
-      stdout: 'hi\n',
-      stderr: '',
-      stdoutBytes: 3,
-      stderrBytes: 0,
-      stdoutTruncated: false,
-      stderrTruncated: false,
-    };
-    const outcome = {
-      ...run,
-      outcome: 'succeeded' as const,
-      returnCode: 0,
-      errorMessage: '',
-      startedAt: at,
-      finishedAt: at,
-    };
-    const { result } = await recordOutcome(db, { ...outcome, output });
+    const { result } = await recordOutcome(db, succeeded(run, new Date()));
     if (result !== 'recorded') throw new Error(`Run ${run.runId}: its lease was lost, and nobody can have taken it`);
   }
 }

@@ -24,8 +24,8 @@ type Env = Record<string, string | undefined>;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = join(ROOT, 'src/main.ts');
-/** As the images start it (deploy/docker/bjr). */
-const SMALL = '--max-semi-space-size=4';
+/** As the images start the API and the worker (deploy/docker/bjr). */
+export const SMALL = '--max-semi-space-size=4';
 
 /** Runs everything on one machine until Ctrl-C. Returns the exit code. */
 export async function runDev(args: string[], env: Env): Promise<number> {

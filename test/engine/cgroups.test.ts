@@ -2,14 +2,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { StartRequest } from '../../src/runner/protocol.ts';
 import { createJobCgroups, type JobCgroups, judge, tryCgroups } from '../../src/worker/jobCgroups.ts';
 import { findIn } from '../../src/worker/ownCgroup.ts';
 import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
+import { COORDINATOR, readPids } from '../support/coordinator.ts';
 import { isRunning, until } from '../support/processes.ts';
 
 const usable = await tryCgroups();
@@ -169,23 +168,17 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
   });
 
   describe('of a worker that was killed together with its runners', () => {
-    const ENTRY = fileURLToPath(new URL('../fixtures/coordinator.ts', import.meta.url));
     let coordinator: ChildProcess | undefined;
     afterEach(() => coordinator?.kill('SIGKILL'));
 
     test('is ended by the next one, and daemons stay', async () => {
       const [file, daemon] = [join(folder, 'orphan'), join(folder, 'spared')];
       const commands = [`${leave(file)}; sleep 300`, leave(daemon)];
-      coordinator = spawn(process.execPath, [ENTRY, ...commands], {
+      coordinator = spawn(process.execPath, [COORDINATOR, ...commands], {
         env: { PATH: '/usr/bin:/bin', JOB_CGROUPS: 'on' },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      const pids: number[] = [];
-      if (!coordinator.stdout) throw new Error('It has no output');
-      for await (const line of createInterface({ input: coordinator.stdout })) {
-        pids.push((JSON.parse(line) as { pid: number }).pid);
-        if (pids.length === commands.length) break;
-      }
+      const pids = await readPids(coordinator, commands.length);
       const [command = 0, second = 0] = pids;
       const runner = parentOf(command);
       const [own] = readdirSync(dirname(cgroups.directory)).filter((name) => name.includes(`-${coordinator?.pid}-`));

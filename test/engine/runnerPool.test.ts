@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasLivingMember } from '../../src/runner/groupMembers.ts';
 import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
+import { COORDINATOR, readPids } from '../support/coordinator.ts';
 import { isRunning, until } from '../support/processes.ts';
 
 const IGNORES_TERM = "trap '' TERM; echo trapped; sleep 300 & sleep 300";
@@ -157,25 +156,18 @@ describe('a pool', () => {
 });
 
 describe('a coordinator', () => {
-  const ENTRY = fileURLToPath(new URL('../fixtures/coordinator.ts', import.meta.url));
   let coordinator: ChildProcess;
 
   /** In a group of its own, with a secret in its environment and files open. Returns the pids of its commands. */
   async function startCoordinator(commands: string[]): Promise<number[]> {
     // Node keeps the low ones to itself.
     const open = 'exec 5< /etc/hostname 150< /etc/hostname; exec "$@"';
-    coordinator = spawn('/bin/bash', ['-c', open, 'bash', process.execPath, ENTRY, ...commands], {
+    coordinator = spawn('/bin/bash', ['-c', open, 'bash', process.execPath, COORDINATOR, ...commands], {
       env: { PATH: '/usr/bin:/bin', BJR_DATABASE_PASSWORD: 'secret' },
       detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const pids: number[] = [];
-    if (!coordinator.stdout) throw new Error('It has no output');
-    for await (const line of createInterface({ input: coordinator.stdout })) {
-      pids.push((JSON.parse(line) as { pid: number }).pid);
-      if (pids.length === commands.length) break;
-    }
-    return pids;
+    return readPids(coordinator, commands.length);
   }
 
   afterEach(() => coordinator.kill('SIGKILL'));
