@@ -23,7 +23,7 @@ const library = {
   croner: ['domain'],
   'chrono-node': ['domain'],
   cronstrue: ['domain'],
-  execa: ['runner', 'embedded'],
+  execa: ['embedded'],
   '(ofetch|undici|ipaddr.js)': ['worker'],
   '(pino|pino-pretty)': ['platform'],
   'prom-client': ['platform'],

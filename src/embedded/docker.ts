@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { execa } from 'execa';
 import { awaitPort } from './port.ts';
 
 const IMAGES = { mysql: 'mysql:8.4', mariadb: 'mariadb:11', redis: 'redis:7' };
@@ -24,16 +25,17 @@ export async function startContainer({ kind, port, env, volume }: ContainerStart
   if (volume) args.push('--volume', `${volume}:${data}`);
   // Values go through the client's environment: a command line can be read by everyone.
   for (const key of Object.keys(env)) args.push('--env', key);
-  spawnSync('docker', ['rm', '--force', name], { stdio: 'ignore' });
-  const started = spawnSync('docker', [...args, IMAGES[kind]], {
-    encoding: 'utf8',
-    env: { ...env, PATH: '/usr/local/bin:/usr/bin:/bin' },
-  });
-  if (started.status !== 0) throw new Error(`docker run ${IMAGES[kind]} failed: ${started.stderr}`);
+  await docker(['rm', '--force', name]);
+  const started = await docker([...args, IMAGES[kind]], { ...env, PATH: '/usr/local/bin:/usr/bin:/bin' });
+  if (started.failed) throw new Error(`docker run ${IMAGES[kind]} failed: ${started.stderr}`);
   await awaitPort(port, { timeoutMs: 120_000, failure: () => null });
   return {
     async stop() {
-      spawnSync('docker', ['stop', name], { stdio: 'ignore' });
+      await docker(['stop', name]);
     },
   };
 }
+
+/** A pull may take minutes; whoever waits for it can be stopped meanwhile. */
+const docker = (args: string[], env?: Record<string, string>) =>
+  execa('docker', args, { stdin: 'ignore', reject: false, ...(env && { env, extendEnv: false }) });

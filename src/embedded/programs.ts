@@ -1,8 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { takeLock } from './lockFile.ts';
 
 export type ServerKind = 'mysql' | 'mariadb' | 'redis';
@@ -108,15 +109,9 @@ async function waitForLock(path: string, onProgress: Progress): Promise<() => vo
   }
 }
 
-function run(program: string, args: string[], onProgress: Progress): Promise<boolean> {
-  return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        for (const line of text.split('\n')) if (line !== '') onProgress(line);
-      });
-    }
-    child.once('error', () => resolve(false));
-    child.once('close', (code) => resolve(code === 0));
-  });
+/** Whether it succeeded. Its lines are told as they come. */
+async function run(program: string, args: string[], onProgress: Progress): Promise<boolean> {
+  const running = execa(program, args, { stdin: 'ignore', all: true, buffer: false, reject: false });
+  for await (const line of running.iterable({ from: 'all' })) if (line !== '') onProgress(line);
+  return !(await running).failed;
 }

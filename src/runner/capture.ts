@@ -5,7 +5,7 @@ import type { StartRequest } from './protocol.ts';
 
 /** One output stream of a command on its way into a bounded text. */
 export interface Capture {
-  /** What execa is to give the command: a file descriptor, or Node's own kind of pipe where there are no named ones. */
+  /** What the command is given: a file descriptor, or Node's own kind of pipe where there are no named ones. */
   stdio: number | 'pipe';
   /** After the start, even one that failed: the command has its end. `stream` is Node's pipe, where that was used. */
   begin(stream: Readable | null): void;

@@ -17,7 +17,7 @@ import { createRunCgroups } from './runCgroups.ts';
 
 /**
  * A runner: the small process that starts commands. It holds no settings, no connections and no secrets, and imports
- * nothing but execa and Node's own modules, because the cost of a fork follows the memory of the process that forks.
+ * nothing but Node's own modules, because the cost of a fork follows the memory of the process that forks.
  * It is a program of its own, started by the coordinator with an IPC channel and a private directory, so it ends itself.
  */
 const GRACE_WITHOUT_COORDINATOR_MS = 1000;

@@ -30,8 +30,4 @@ function readModules(): [string, string][] {
   return Object.entries(texts).map(([name, text]) => [name.replace(/\.ts$/, '.mjs'), relink(text)]);
 }
 
-/** Outside the project's folder a package is found by its place only. */
-const relink = (text: string) =>
-  text
-    .replaceAll(/(from '\.\/\w+)\.ts'/g, "$1.mjs'")
-    .replaceAll("from 'execa'", `from '${import.meta.resolve('execa')}'`);
+const relink = (text: string) => text.replaceAll(/(from '\.\/\w+)\.ts'/g, "$1.mjs'");
