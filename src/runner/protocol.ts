@@ -73,6 +73,8 @@ export interface Exit {
   /** '' when there is nothing to say. */
   errorMessage: string;
   killReason: KillReason | null;
+  /** It was taken back before it was started. */
+  isWithdrawn?: boolean;
   /** Monotonic clock of the machine, milliseconds: start and end of the command's own process. */
   startedAtMs: number;
   endedAtMs: number;

@@ -13,7 +13,8 @@ export interface ClaimLoopParts {
   workerId: string;
   leaseMs: number;
   misfireGraceMs: number;
-  freeSlots(): number;
+  /** The most to claim; 0: nothing now. */
+  room(): number;
   launch(run: LeasedRun): void;
   /** Whether wake-ups can be heard: without them the poll is what notices new work. */
   hasWakeUps(): boolean;
@@ -26,12 +27,27 @@ const POLL_ALONE_MS = 1000;
 /** Due rows that somebody else has locked: they are looked at again, not waited for. */
 const LOCKED_ROWS_MS = 25;
 
-/** One pass of the claim loop: takes what is due, and returns how long to sleep. A freed slot or a wake-up ends the sleep. */
+/** A timer may fire so much before its time. */
+const EARLY_MS = 2;
+
+/**
+ * One pass of the claim loop: takes what is due, and returns how long to sleep. A freed slot or a wake-up ends the sleep. One
+ * that was slept to its end, with nothing known to be due, is followed by a look only: one statement instead of five.
+ */
 export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
+  let lookAtMs = Number.POSITIVE_INFINITY;
+  const sleepMs = (dueMs: number, pollMs: number) => {
+    lookAtMs = dueMs > pollMs ? parts.monotonic() + pollMs - EARLY_MS : Number.POSITIVE_INFINITY;
+    return Math.min(dueMs, pollMs);
+  };
   return async () => {
     const pollMs = jitter(parts.hasWakeUps() ? POLL_MS : POLL_ALONE_MS);
-    const limit = parts.freeSlots();
+    const limit = parts.room();
     if (limit === 0) return pollMs;
+    if (parts.monotonic() >= lookAtMs) {
+      const dueMs = await untilNextDue(parts);
+      if (dueMs > 0) return sleepMs(dueMs, pollMs);
+    }
     const { db, workerId, leaseMs, misfireGraceMs } = parts;
     const leasedAtMs = parts.monotonic();
     const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
@@ -41,18 +57,18 @@ export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
     if (claim.examined > 0) parts.emit({ type: 'batch_claimed', count: claim.runs.length, durationMs });
     announce(claim, parts.emit);
     if (claim.examined === limit) return 0;
-    return Math.min(pollMs, await untilNextDue(parts));
+    const dueMs = await untilNextDue(parts);
+    return sleepMs(dueMs > 0 ? dueMs : jitter(LOCKED_ROWS_MS), pollMs);
   };
 }
 
-/** Milliseconds until the first due job may be claimed, by the database's clock. */
+/** Milliseconds until the first due job may be claimed, by the database's clock; not above 0 where one may be now. */
 async function untilNextDue({ db, clock, monotonic }: ClaimLoopParts): Promise<number> {
   const askedAtMs = monotonic();
   const next = await findNextDue(db);
   if (!next) return Number.POSITIVE_INFINITY;
   clock.observe(next.databaseNowMs, askedAtMs);
-  const delayMs = next.dueAt.getTime() - clock.now().getTime();
-  return delayMs > 0 ? Math.ceil(delayMs) : jitter(LOCKED_ROWS_MS);
+  return Math.ceil(next.dueAt.getTime() - clock.now().getTime());
 }
 
 function announce({ runs, misfires, broken, databaseNowMs }: Claim, emit: Emit): void {

@@ -32,6 +32,8 @@ const PER_USER_MAX = 2;
 const HOLD_MS = 60_000;
 /** Those that another worker's runs have left are found by looking. */
 const LOOK_MS = 5000;
+/** Due, and another worker is about to take it. */
+const LOCKED_MS = 100;
 
 /** Makes the deliveries that are due, beside the runs and in their way nowhere. */
 export function createDeliverer(parts: DeliverParts): Service {
@@ -62,11 +64,12 @@ export function createDeliverer(parts: DeliverParts): Service {
     // No more than a user's share at once: the next pass, which follows at once, knows who is busy.
     const limit = Math.min(free, PER_USER_MAX);
     const exceptUsers = busyUsers();
+    const nextMs = exceptUsers.length > 0 ? 0 : ((await msToNextDelivery(parts.db)) ?? LOOK_MS);
+    if (nextMs > 0) return Math.min(nextMs, jitter(LOOK_MS));
     const claimed = await claimDeliveries(parts.db, { limit, exceptUsers, holdMs: HOLD_MS });
     for (const delivery of claimed) launch(delivery);
     if (claimed.length > 0) return 0;
-    const nextMs = exceptUsers.length > 0 ? null : await msToNextDelivery(parts.db);
-    return Math.min(nextMs ?? LOOK_MS, jitter(LOOK_MS));
+    return jitter(exceptUsers.length > 0 ? LOOK_MS : LOCKED_MS);
   };
 
   const service = createService({ name: 'deliver', log: parts.log, runOnce });

@@ -4,6 +4,7 @@ import type { Emit } from '../platform/events.ts';
 import type { Log } from '../platform/log.ts';
 import type { Service } from '../platform/service.ts';
 import type { LiveOutput } from '../redis/liveOutput.ts';
+import type { WakeUps } from '../redis/wakeUps.ts';
 import type { Heartbeat, WorkerRegistry } from '../redis/workers.ts';
 import type { Database } from '../store/database.ts';
 import type { DatabaseContact } from './databaseContact.ts';
@@ -25,6 +26,8 @@ export interface WorkerParts {
   config: WorkerConfig;
   identity: Pick<Heartbeat, 'workerId' | 'host' | 'pid' | 'version'>;
   jobUserOf: JobUserOf;
+  /** Tells other workers that there is something to claim. */
+  wakeUps: WakeUps;
   hasWakeUps(): boolean;
   emit: Emit;
   log: Log;

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Database } from '../store/database.ts';
 import { type Recorded, type RunOutcome, recordOutcome, recordOutcomes } from '../store/recordOutcome.ts';
@@ -10,6 +12,9 @@ const GROUP_MAX = 100;
 /** Of their outputs together, of which a statement may hold twice as many bytes: MariaDB takes 16 MiB by default. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 
+/** From the beginning of a group to that of the next, where outcomes keep coming: what comes meanwhile gathers. */
+const APART_MS = 40;
+
 interface Waiting {
   outcome: RunOutcome;
   bytes: number;
@@ -17,7 +22,7 @@ interface Waiting {
 }
 
 /**
- * While one group is written the next gathers, so an outcome that comes alone waits for nothing. What a group does not
+ * An outcome that comes alone is written at once, and so is a full group. What a group does not
  * settle is tried alone at once: one that cannot be recorded, or whose job's row is held by another, holds up no other.
  */
 export function createRecordInGroups({ db, log }: { db: Database; log: Log }): RecordInGroups {
@@ -25,7 +30,12 @@ export function createRecordInGroups({ db, log }: { db: Database; log: Log }): R
   let isWriting = false;
 
   const writeAll = async () => {
-    while (waiting.length > 0) await writeGroup(takeGroup(waiting));
+    while (waiting.length > 0) {
+      const nextAtMs = monotonicMs() + APART_MS;
+      await writeGroup(takeGroup(waiting));
+      const leftMs = nextAtMs - monotonicMs();
+      if (leftMs > 0 && waiting.length < GROUP_MAX) await delay(leftMs);
+    }
     isWriting = false;
   };
 

@@ -13,19 +13,33 @@ export type RunCommandParts = RecordParts &
   Pick<WorkerParts, 'pool' | 'liveOutput' | 'clock' | 'config' | 'jobUserOf'> & {
     /** The command has ended, and is not recorded yet. */
     onEnded(): void;
+    /** It was not started after all. */
+    giveBack(run: LeasedRun): Promise<void>;
   };
 
 /** A claimed run, with when its lease was asked for by the monotonic clock. */
 export type LeasedRun = ClaimedRun & { leasedAtMs: number };
 
+/** What was claimed ahead and finds no slot or no runner by then is given back: another worker may have one. */
+const UNSTARTED_MS_MAX = 1000;
+
 /** Executes a claimed run and records how it ended. Returns when the job is due next, if that is near. Never rejects. */
 export async function runCommand(run: LeasedRun, parts: RunCommandParts): Promise<Date | null> {
   const { jobId, runId } = run;
+  const patience = setTimeout(parts.pool.withdraw, UNSTARTED_MS_MAX, runId);
   const exit = await parts.pool.execute(
     toRequest(run, parts),
-    (pid) => parts.emit({ type: 'run_started', jobId, runId, pid }),
+    (pid) => {
+      clearTimeout(patience);
+      parts.emit({ type: 'run_started', jobId, runId, pid });
+    },
     (part) => void parts.liveOutput.append(runId, part),
   );
+  clearTimeout(patience);
+  if (exit.isWithdrawn) {
+    await parts.giveBack(run);
+    return null;
+  }
   parts.onEnded();
   if (exit.killReason === 'lease_lost') {
     parts.log.error({ jobId, runId }, 'The command was ended: its lease was lost, or could not be renewed in time');

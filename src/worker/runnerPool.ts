@@ -18,8 +18,8 @@ import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 /** The runner processes: which of them a command goes to, and what becomes of its run when one dies. */
 export interface RunnerPool {
   /**
-   * Resolves with how the command ended; never rejects. While no runner is ready the command waits for one, up to
-   * WAITING_MAX of them, until START_FAILURES_MAX runners in a row have died.
+   * Resolves with how the command ended; never rejects. It waits while as many run as there are slots, and while no runner is
+   * ready: up to WAITING_MAX of them, until START_FAILURES_MAX runners in a row have died.
    */
   execute(
     request: Omit<StartRequest, 'type'>,
@@ -28,8 +28,10 @@ export interface RunnerPool {
   ): Promise<Exit>;
   /** Resolves when every runner has loaded, or has died of trying. */
   ready(): Promise<void>;
-  /** Whether a command would be started at once. */
+  /** Whether there is a runner to start a command. */
   isReady(): boolean;
+  /** Takes a command back that still waits: its exit says so. Without effect once a runner has it. */
+  withdraw(runId: number): void;
   /** Ends a command's process group: TERM, after the grace KILL. Without effect on a run that has finished. */
   kill(runId: number, reason: KillReason, graceMs: number): void;
   /** The leases of all runs hold until then, by the monotonic clock: the runners end their commands if nobody says more. */
@@ -65,6 +67,8 @@ const CLOSE_GRACE_MS = 1000;
 
 export interface CommandSettings {
   umask?: number;
+  /** Commands at a time. */
+  slots?: number;
   /** Null: runs have none of their own. */
   cgroups?: JobCgroups | null;
 }
@@ -72,7 +76,7 @@ export interface CommandSettings {
 export function createRunnerPool(
   size: number,
   log: Log,
-  { umask = 0o027, cgroups = null }: CommandSettings = {},
+  { umask = 0o027, slots = Number.POSITIVE_INFINITY, cgroups = null }: CommandSettings = {},
 ): RunnerPool {
   const runs = new Map<number, Run>();
   const runners = new Set<Runner>();
@@ -87,7 +91,7 @@ export function createRunnerPool(
       runner.isReady = true;
       if (held) runner.process.send(held);
       loaded();
-      for (const run of waiting()) assign(run);
+      startWaiting();
     };
     const onExit = (reason: string) => {
       loaded();
@@ -98,14 +102,19 @@ export function createRunnerPool(
     runners.add(runner);
   };
 
-  const waiting = () => [...runs.values()].filter((run) => !run.runner);
+  /** In the order in which they came. */
+  const queue = new Set<Run>();
 
-  const assign = (run: Run) => {
-    const runner = leastBusy(runners);
-    if (!runner) return;
-    run.runner = runner;
-    runner.running += 1;
-    runner.process.send({ type: 'start', ...run.request });
+  const startWaiting = () => {
+    if (isClosing) return;
+    for (const run of queue) {
+      const runner = runs.size - queue.size < slots ? leastBusy(runners) : undefined;
+      if (!runner) return;
+      queue.delete(run);
+      run.runner = runner;
+      runner.running += 1;
+      runner.process.send({ type: 'start', ...run.request });
+    }
   };
 
   const hear = (message: Exclude<FromRunner, { type: 'ready' }>) => {
@@ -123,8 +132,10 @@ export function createRunnerPool(
 
   const settle = (run: Run, exit: Exit) => {
     runs.delete(run.request.runId);
+    queue.delete(run);
     if (run.runner) run.runner.running -= 1;
     run.finish(exit);
+    startWaiting();
   };
 
   /** The commands of a dead runner are nobody's: they are ended, and their runs have failed. */
@@ -159,7 +170,7 @@ export function createRunnerPool(
       }
     }, pauseMs);
     if (deaths < START_FAILURES_MAX || leastBusy(runners)) return;
-    for (const run of waiting()) settle(run, unfinished(run, `No runner could be started: the last one ${reason}.`));
+    for (const run of queue) settle(run, unfinished(run, `No runner could be started: the last one ${reason}.`));
   };
 
   for (let index = 0; index < size; index++) addRunner();
@@ -176,12 +187,13 @@ export function createRunnerPool(
         onOutput,
         finish,
       };
-      if (isClosing || waiting().length >= WAITING_MAX) {
+      if (isClosing || queue.size >= WAITING_MAX) {
         finish(unfinished(run, isClosing ? 'The worker is stopping.' : 'Too many commands wait for a runner.'));
         return promise;
       }
       runs.set(request.runId, run);
-      assign(run);
+      queue.add(run);
+      startWaiting();
       return promise;
     },
     async ready() {
@@ -193,13 +205,17 @@ export function createRunnerPool(
       if (run?.runner) run.runner.process.send({ type: 'kill', runId, reason, graceMs });
       else if (run) settle(run, { ...unfinished(run, 'Ended before it was started.'), killReason: reason });
     },
+    withdraw(runId) {
+      const run = runs.get(runId);
+      if (run && !run.runner) settle(run, { ...unfinished(run, 'Not started.'), isWithdrawn: true });
+    },
     hold(untilMs, graceMs) {
       held = { type: 'hold', untilMs, graceMs };
       for (const { process, isReady } of runners) if (isReady) process.send(held);
     },
     async close(graceMs = CLOSE_GRACE_MS) {
       isClosing = true;
-      for (const run of waiting()) settle(run, unfinished(run, 'The worker is stopping.'));
+      for (const run of queue) settle(run, unfinished(run, 'The worker is stopping.'));
       await Promise.all([...runners].map(({ process }) => process.close(graceMs)));
       cgroups?.close();
     },

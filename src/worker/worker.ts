@@ -36,7 +36,7 @@ export interface Worker {
 
 export function createWorker(parts: WorkerParts): Worker {
   const { config, log, emit, pool, db } = parts;
-  const running = createRunningRuns(config.slots);
+  const running = createRunningRuns(config.slots, monotonicMs);
   const deadline = new AbortController();
   const leaving = new AbortController();
   const recordInGroups = createRecordInGroups(parts);
@@ -45,27 +45,30 @@ export function createWorker(parts: WorkerParts): Worker {
 
   const launch = (run: LeasedRun) => {
     running.add(run);
-    if (isDraining) void giveBack(run);
+    if (isDraining) void giveBack(run).then(() => running.remove(run.runId));
     else void execute(run);
   };
 
+  /** One that ended may have made room where there was none. Not with each of them: mostly there is nothing to claim. */
+  const makeRoom = (change: () => void) => {
+    const hadRoom = running.room() > 0;
+    change();
+    if (!hadRoom && running.room() > 0) claims.wake();
+  };
+
   const execute = (run: LeasedRun) => {
-    const onEnded = () => {
-      running.end(run.runId);
-      if (running.free() === 1) claims.wake();
-    };
-    const own = { recordInGroups, onEnded, retryMsMax: config.leaseMs / 4, leaving: leaving.signal };
+    const onEnded = () => makeRoom(() => running.end(run.runId));
+    const own = { recordInGroups, onEnded, giveBack, retryMsMax: config.leaseMs / 4, leaving: leaving.signal };
     return runCommand(run, { ...parts, ...own }).then((dueAt) => {
-      running.remove(run.runId);
-      // More may be claimed, or the job is due again: the loop decides which matters.
-      if (running.free() === 1 || dueAt) claims.wake();
+      makeRoom(() => running.remove(run.runId));
+      if (dueAt) claims.wake();
     });
   };
 
-  const giveBack = (run: LeasedRun) =>
-    release(run, { ...parts, retryMsMax: config.leaseMs / 4, leaving: leaving.signal }).then(() =>
-      running.remove(run.runId),
-    );
+  const giveBack = async (run: LeasedRun) => {
+    await release(run, { ...parts, retryMsMax: config.leaseMs / 4, leaving: leaving.signal });
+    await parts.wakeUps.send('jobs');
+  };
 
   const claimPass = createClaimPass({
     db,
@@ -74,7 +77,7 @@ export function createWorker(parts: WorkerParts): Worker {
     workerId: parts.identity.workerId,
     leaseMs: config.leaseMs,
     misfireGraceMs: config.misfireGraceMs,
-    freeSlots: () => (isQuiet ? 0 : running.free()),
+    room: () => (isQuiet ? 0 : running.room()),
     launch,
     hasWakeUps: parts.hasWakeUps,
     emit,
@@ -122,6 +125,7 @@ export function createWorker(parts: WorkerParts): Worker {
     wake: claims.wake,
     async drain() {
       isDraining = true;
+      for (const runId of running.all.keys()) pool.withdraw(runId);
       leases.beat();
       await claims.stop();
       const isLate = delay(config.drainTimeoutMs, true, { signal: deadline.signal }).catch(() => true);

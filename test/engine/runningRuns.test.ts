@@ -5,8 +5,10 @@ import { createRunningRuns, type RunningRuns } from '../../src/worker/runningRun
 describe('the runs of a worker with four slots', () => {
   let running: RunningRuns;
   let runId = 0;
+  let nowMs = 0;
   beforeEach(() => {
-    running = createRunningRuns(4);
+    nowMs = 0;
+    running = createRunningRuns(4, () => nowMs);
   });
 
   const add = () => {
@@ -16,23 +18,61 @@ describe('the runs of a worker with four slots', () => {
     return runId;
   };
   const addMany = (count: number) => Array.from({ length: count }, add);
+  const endAll = (ids: number[]) => {
+    for (const id of ids) running.end(id);
+  };
+  const seconds = (count: number) => {
+    nowMs += count * 1000;
+  };
 
   test('at first are as many as there are slots', () => {
-    expect(running.free()).toBe(4);
+    expect(running.room()).toBe(4);
     addMany(3);
-    expect([running.free(), running.busy()]).toEqual([1, 3]);
+    expect([running.room(), running.busy()]).toEqual([1, 3]);
     add();
-    expect([running.free(), running.busy()]).toEqual([0, 4]);
+    expect([running.room(), running.busy()]).toEqual([0, 4]);
   });
 
-  test('take no slot while they are recorded, until as many wait for that as there are slots', () => {
-    for (const id of addMany(4)) running.end(id);
-    expect([running.free(), running.busy(), running.all.size]).toEqual([4, 0, 4]);
-    const next = addMany(4);
-    expect(running.free()).toBe(0);
-    for (const id of next) running.end(id);
-    expect([running.free(), running.busy()]).toEqual([0, 0]);
-    running.remove(next[0] ?? 0);
-    expect(running.free()).toBe(1);
+  test('are no more than the slots where commands take long', () => {
+    const [first = 0] = addMany(4);
+    running.end(first);
+    seconds(1);
+    expect(running.room()).toBe(1);
+    add();
+    expect(running.room()).toBe(0);
+  });
+
+  test('are claimed ahead where commands end quickly, as many as ended lately and at most two for a slot', () => {
+    endAll(addMany(3));
+    expect(running.room()).toBe(7);
+    endAll(addMany(20));
+    expect(running.room()).toBe(12);
+    seconds(1);
+    expect(running.room()).toBe(4);
+  });
+
+  test('are claimed ahead in batches, and those that wait take no slot', () => {
+    endAll(addMany(8));
+    const held = addMany(12);
+    expect([running.room(), running.busy()]).toEqual([0, 4]);
+    endAll(held.slice(0, 3));
+    expect(running.room()).toBe(0);
+    endAll(held.slice(3, 4));
+    expect(running.room()).toBe(4);
+  });
+
+  test('end without anything to claim where the last of them waited for a slot', () => {
+    endAll(addMany(8));
+    addMany(5);
+    seconds(1);
+    expect(running.room()).toBe(0);
+  });
+
+  test('are no more where too many outcomes wait for the database, until one is recorded', () => {
+    const ids = addMany(32);
+    endAll(ids);
+    expect([running.room(), running.busy()]).toEqual([0, 0]);
+    running.remove(ids[0] ?? 0);
+    expect(running.room()).toBe(12);
   });
 });
