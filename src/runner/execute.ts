@@ -77,7 +77,10 @@ function start(request: StartRequest, { directory, pipes, cgroups }: ExecutionOp
     const outputs = captures.map(({ stdio }) => stdio);
     const startedAtMs = monotonicMs();
     cgroup?.enter();
-    const subprocess = inJobDirectory(request.cwd, owner, (cwd) => launch(invocation, { cwd, owner, outputs }));
+    const { interpreter } = program;
+    const subprocess = inJobDirectory(request.cwd, owner, (cwd) =>
+      launch(invocation, { cwd, request, interpreter, outputs }),
+    );
     captures[0]?.begin(subprocess.stdout);
     captures[1]?.begin(subprocess.stderr);
     return { subprocess, program, captures, cgroup, startedAtMs };
@@ -102,16 +105,23 @@ function requireInterpreter(interpreter: string, cwd: string): void {
 
 interface LaunchOptions {
   cwd: string;
-  owner: StartRequest['owner'];
+  request: StartRequest;
+  interpreter: string;
   outputs: (number | 'pipe')[];
 }
 
 /**
  * `detached`: a session and process group of its own. Node's own spawn and not execa: what execa adds (timeouts, buffers,
  * clean-up at exit, an error to throw) is ours to do here and switched off, and a start cost 2.3 ms of processor time more.
+ * @throws {NotStarted} for some of the system's refusals; the others come as an event (`explain`)
  */
-const launch = ({ file, args, env }: Invocation, { cwd, owner, outputs }: LaunchOptions) =>
-  spawn(file, args, { ...owner, cwd, env, stdio: ['ignore', ...outputs], detached: true });
+function launch({ file, args, env }: Invocation, { cwd, request, interpreter, outputs }: LaunchOptions): ChildProcess {
+  try {
+    return spawn(file, args, { ...request.owner, cwd, env, stdio: ['ignore', ...outputs], detached: true });
+  } catch (error) {
+    throw new NotStarted(describeStartFailure({ code: codeOf(error), interpreter, cwd: request.cwd }), error);
+  }
+}
 
 function follow(pid: number, request: StartRequest, started: Started): Execution {
   const { timeLimit } = request;

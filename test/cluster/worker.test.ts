@@ -104,6 +104,29 @@ describe('a worker process', () => {
     expect((await runs(id)).map((run) => run.outcome)).toEqual(['lost', 'succeeded']);
   });
 
+  test('what was claimed ahead behind quick commands, and waits for a slow one, is given back', async () => {
+    const nextRun = (secondsAgo: number) => new Date(Date.now() - secondsAgo * 1000);
+    for (let n = 0; n < 4; n++) await addJob(env, { cron: '0 0 1 1 *', nextRun: nextRun(20 - n) });
+    const file = evidence(folder, 'pid');
+    const slow = { command: `echo $$ > ${file}; exec sleep 300`, cron: '0 0 1 1 *' };
+    const ids = [
+      await addJob(env, { ...slow, nextRun: nextRun(2) }),
+      await addJob(env, { ...slow, nextRun: nextRun(1) }),
+    ];
+    const first = await startWorker({ WORKER_CONCURRENCY: '1' });
+    const pid = await readPid(file);
+    await first.event('lease_released');
+    const jobs = await env.query(
+      'SELECT state, due_at <= UTC_TIMESTAMP(6) AS isDue, scheduled_for FROM jobs WHERE id IN ?',
+      [[ids]],
+    );
+    expect(jobs).toMatchObject([{ state: 'leased' }, { state: 'due', isDue: 1, scheduled_for: null }]);
+    expect(await runs(ids[1] ?? 0)).toEqual([]);
+    expect(isRunning(pid)).toBe(true);
+    await startWorker();
+    await until(async () => (await runs(ids[1] ?? 0)).length > 0, 'another worker to take it');
+  });
+
   test('told to stop, it lets its command finish, takes nothing new, and leaves the rest to another', async () => {
     const file = evidence(folder, 'pid');
     const id = await addJob(env, { command: `echo $$ > ${file}; sleep 4; echo done`, cron: '0 0 1 1 *' });

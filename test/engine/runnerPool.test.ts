@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasLivingMember } from '../../src/runner/groupMembers.ts';
-import { createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
+import { type CommandSettings, createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
 import { COORDINATOR, readPids } from '../support/coordinator.ts';
 import { isRunning, until } from '../support/processes.ts';
 
@@ -37,8 +37,8 @@ describe('a pool', () => {
       },
     }),
   );
-  const create = (size: number) => {
-    pool = createRunnerPool(size, log);
+  const create = (size: number, settings: CommandSettings = {}) => {
+    pool = createRunnerPool(size, log, settings);
   };
   const request = (command: string) => ({
     runId: ++runId,
@@ -86,6 +86,22 @@ describe('a pool', () => {
     pool.kill(dropped.runId, 'canceled', 0);
     expect(await second).toMatchObject({ killReason: 'canceled', stdout: '', exitCode: 137 });
     expect(await first).toMatchObject({ exitCode: 0, stdout: 'hi\n' });
+  });
+
+  test('starts no more than it has slots; what waits can be taken back, what runs cannot', async () => {
+    create(2, { slots: 1 });
+    const first = await begin('sleep 300');
+    const [next, dropped] = [request('echo next'), request('echo never')];
+    const { promise: startedNext, resolve } = Promise.withResolvers<boolean>();
+    const waits = pool.execute(next, () => resolve(isRunning(first.pid)));
+    const withdrawn = pool.execute(dropped, () => expect.unreachable('it was started'));
+    for (const { runId: id } of [dropped, { runId: first.id }]) pool.withdraw(id);
+    expect(await withdrawn).toMatchObject({ isWithdrawn: true, stdout: '' });
+    expect(isRunning(first.pid)).toBe(true);
+    pool.kill(first.id, 'canceled', 0);
+    expect(await startedNext).toBe(false);
+    expect(await waits).toMatchObject({ stdout: 'next\n' });
+    expect(await first.finished).not.toHaveProperty('isWithdrawn');
   });
 
   test('when closed ends its commands and its runners, and starts nothing more', async () => {
