@@ -1,8 +1,10 @@
 import { and, eq, isNull, lt, notInArray, sql } from 'drizzle-orm';
 import { plan } from '../domain/plan.ts';
 import type { ClaimedRun } from './claimRuns.ts';
-import { affectedRows, type Database } from './database.ts';
-import { lockLeased, NO_LEASE } from './giveUpLeases.ts';
+import { affectedRows, type Database, type Transaction } from './database.ts';
+import { giveUpLeases, type LeasedJob, lockLeased, NO_LEASE } from './giveUpLeases.ts';
+import type { NewMisfire } from './insertMisfires.ts';
+import { finishRuns } from './recordOutcome.ts';
 import { jobRuns, jobs } from './schema.ts';
 
 export type UnstartedRun = Pick<ClaimedRun, 'jobId' | 'runId' | 'leaseToken' | 'trigger' | 'scheduledFor' | 'attempt'>;
@@ -31,16 +33,21 @@ export async function findUnknownLeases(
     );
 }
 
+/** `canceled`: its user did not want the run any more, which has ended so. `lost`: the lease was, nothing was written. */
+export type Released = { result: 'released' } | { result: 'canceled'; misfire: NewMisfire | null } | { result: 'lost' };
+
 /**
  * Gives back a lease whose command was never started: the run's row goes, and the occurrence is due again as if it had
- * not been claimed. False: the lease was lost, nothing was written.
+ * not been claimed.
  */
-export function releaseLease(db: Database, run: UnstartedRun): Promise<boolean> {
+export function releaseLease(db: Database, run: UnstartedRun): Promise<Released> {
   return db.transact(async (tx) => {
     const job = await lockLeased(tx, run);
-    if (!job) return false;
-    const removed = await tx.delete(jobRuns).where(and(eq(jobRuns.id, run.runId), isNull(jobRuns.outcome)));
-    if (affectedRows(removed) !== 1) return false;
+    if (!job) return { result: 'lost' };
+    const { id, outcome, cancelRequestedAt } = jobRuns;
+    const isWanted = and(eq(id, run.runId), isNull(outcome), isNull(cancelRequestedAt));
+    const removed = await tx.delete(jobRuns).where(isWanted);
+    if (affectedRows(removed) !== 1) return endCanceled(tx, job, run);
     const { trigger, scheduledFor, attempt } = run;
     const isScheduled = trigger === 'schedule';
     const nextRun = isScheduled ? scheduledFor : job.nextRun;
@@ -51,6 +58,19 @@ export function releaseLease(db: Database, run: UnstartedRun): Promise<boolean> 
       .update(jobs)
       .set({ ...NO_LEASE, ...standing, nextRun })
       .where(and(eq(jobs.id, job.id), eq(jobs.leaseToken, run.leaseToken)));
-    return true;
+    return { result: 'released' };
   });
+}
+
+/** Who asked for that was told that it will end. */
+async function endCanceled(tx: Transaction, job: LeasedJob, run: UnstartedRun): Promise<Released> {
+  const { runId, leaseToken } = run;
+  const errorMessage = 'Canceled before it was started.';
+  const finishedAt = new Date(job.nowMicros / 1000);
+  const end = { runId, leaseToken, outcome: 'canceled' as const, returnCode: 137, errorMessage, finishedAt };
+  if (!(await finishRuns(tx, [end]))) return { result: 'lost' };
+  const { durations, lags } = job;
+  const canceled = { ...run, outcome: end.outcome };
+  const [given] = await giveUpLeases(tx, [{ job, run: canceled, lastRun: finishedAt, durations, lags }], 'overlap');
+  return { result: 'canceled', misfire: given?.misfire ?? null };
 }

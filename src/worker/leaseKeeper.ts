@@ -6,6 +6,7 @@ import { readNowMs } from '../store/database.ts';
 import { findUnknownLeases, releaseLease } from '../store/releaseLease.ts';
 import { renewLeases } from '../store/renewLeases.ts';
 import type { WorkerParts } from './parts.ts';
+import { announceReleased } from './release.ts';
 import type { RunningRuns } from './runningRuns.ts';
 
 export interface LeaseKeeper {
@@ -96,7 +97,7 @@ async function renew({ db, clock, config, identity, running, pool, emit, leaving
   // From then on outcomes are left on disk: their runs are not among these any more, but they did run.
   if (leaving.aborted) return;
   for (const run of await findUnknownLeases(db, workerId, [...running.all.keys()])) {
-    if (await releaseLease(db, run)) emit({ type: 'lease_released', jobId: run.jobId, runId: run.runId });
+    announceReleased(run, await releaseLease(db, run), { emit });
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jitter } from '../platform/service.ts';
-import { releaseLease, type UnstartedRun } from '../store/releaseLease.ts';
+import { type Released, releaseLease, type UnstartedRun } from '../store/releaseLease.ts';
 import type { WorkerParts } from './parts.ts';
 import { type RecordParts, unlessLeaving } from './record.ts';
 
@@ -23,9 +23,9 @@ export async function release(run: UnstartedRun, parts: ReleaseParts): Promise<v
   };
   for (let failures = 0; ; failures++) {
     try {
-      const isReleased = await unlessLeaving(releaseLease(db, run), leaving, keep);
-      if (isReleased === 'left') return;
-      if (isReleased) parts.emit({ type: 'lease_released', jobId, runId });
+      const released = await unlessLeaving(releaseLease(db, run), leaving, keep);
+      if (released === 'left') return;
+      announceReleased(run, released, parts);
       if (isKept) await spool.forget(run);
       return;
     } catch (error) {
@@ -35,4 +35,16 @@ export async function release(run: UnstartedRun, parts: ReleaseParts): Promise<v
       await delay(pauseMs, undefined, leaving.aborted ? {} : { signal: leaving }).catch(() => {});
     }
   }
+}
+
+export function announceReleased(
+  { jobId, runId }: UnstartedRun,
+  released: Released,
+  { emit }: Pick<WorkerParts, 'emit'>,
+): void {
+  if (released.result === 'released') emit({ type: 'lease_released', jobId, runId });
+  if (released.result !== 'canceled') return;
+  emit({ type: 'run_recorded', jobId, runId, outcome: 'canceled', durationMs: 0 });
+  const { misfire } = released;
+  if (misfire) emit({ type: 'misfired', jobId, count: misfire.count, reason: misfire.reason });
 }

@@ -3,6 +3,7 @@ import { recordOutcome } from '../store/recordOutcome.ts';
 import { releaseLease } from '../store/releaseLease.ts';
 import type { WorkerParts } from './parts.ts';
 import { announce } from './record.ts';
+import { announceReleased } from './release.ts';
 import type { Kept } from './spool.ts';
 
 type Parts = Pick<WorkerParts, 'db' | 'spool' | 'emit'>;
@@ -31,7 +32,6 @@ async function settle(kept: Kept, { db, spool, emit }: Parts): Promise<void> {
     announce(kept.outcome, await recordOutcome(db, kept.outcome), { emit });
     return spool.forget(kept.outcome);
   }
-  const { jobId, runId } = kept.unstarted;
-  if (await releaseLease(db, kept.unstarted)) emit({ type: 'lease_released', jobId, runId });
+  announceReleased(kept.unstarted, await releaseLease(db, kept.unstarted), { emit });
   return spool.forget(kept.unstarted);
 }

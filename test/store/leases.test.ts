@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { requestCancel } from '../../src/store/cancelRun.ts';
 import { type ClaimedRun, claimRuns } from '../../src/store/claimRuns.ts';
 import { markDue } from '../../src/store/markDue.ts';
 import { outputBytesFitting } from '../../src/store/outputRoom.ts';
@@ -176,7 +177,7 @@ describe('a lease', () => {
   test('given back leaves the occurrence due and no run', async () => {
     const at = minuteAgo();
     const id = await addJob(env, { nextRun: at });
-    expect(await releaseLease(env.db, await claimOne())).toBe(true);
+    expect(await releaseLease(env.db, await claimOne())).toEqual({ result: 'released' });
     expect(await jobRow(id)).toMatchObject({ state: 'due', due_at: at, next_run: at, lease_owner: null });
     expect(await env.query('SELECT * FROM job_runs')).toEqual([]);
     expect(await claimOne()).toMatchObject({ scheduledFor: at, leaseToken: 2 });
@@ -189,15 +190,24 @@ describe('a lease', () => {
       dueAt: minuteAgo(),
       enabled: false,
     });
-    expect(await releaseLease(env.db, await claimOne())).toBe(true);
+    expect(await releaseLease(env.db, await claimOne())).toEqual({ result: 'released' });
     expect(await jobRow(id)).toMatchObject({ state: 'due', trigger_kind: 'manual' });
+  });
+
+  test('of a run that its user wanted ended is given back as canceled: it is not due again', async () => {
+    const id = await addJob(env, { maxRetries: 3, retryDelaySeconds: 1, cron: '0 0 1 1 *' });
+    const run = await claimOne();
+    expect(await requestCancel(env.db, run.runId)).toBe(true);
+    expect(await releaseLease(env.db, run)).toEqual({ result: 'canceled', misfire: null });
+    expect(await runRow(run.runId)).toMatchObject({ outcome: 'canceled', finished_at: expect.any(Date) });
+    expect(await jobRow(id)).toMatchObject({ state: 'idle', lease_owner: null, attempt: 1, duration_count: 0 });
   });
 
   test('that was lost cannot be given back', async () => {
     const id = await addJob(env);
     const run = await claimOne();
     await env.query('UPDATE jobs SET lease_token = lease_token + 1 WHERE id = ?', [id]);
-    expect(await releaseLease(env.db, run)).toBe(false);
+    expect(await releaseLease(env.db, run)).toEqual({ result: 'lost' });
     expect(await runRow(run.runId)).toMatchObject({ outcome: null });
   });
 
