@@ -11,8 +11,8 @@ import { type RecordParts, record } from './record.ts';
 
 export type RunCommandParts = RecordParts &
   Pick<WorkerParts, 'pool' | 'liveOutput' | 'clock' | 'config' | 'jobUserOf'> & {
-    /** The command has ended, and is not recorded yet. */
-    onEnded(): void;
+    /** The command has ended, took so long, and is not recorded yet. */
+    onEnded(tookMs: number): void;
     /** It was not started after all. */
     giveBack(run: LeasedRun): Promise<void>;
   };
@@ -40,7 +40,7 @@ export async function runCommand(run: LeasedRun, parts: RunCommandParts): Promis
     await parts.giveBack(run);
     return null;
   }
-  parts.onEnded();
+  parts.onEnded(exit.endedAtMs - exit.startedAtMs);
   if (exit.killReason === 'lease_lost') {
     parts.log.error({ jobId, runId }, 'The command was ended: its lease was lost, or could not be renewed in time');
   }

@@ -19,7 +19,7 @@ import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 export interface RunnerPool {
   /**
    * Resolves with how the command ended; never rejects. It waits while as many run as there are slots, and while no runner is
-   * ready: up to WAITING_MAX of them, until START_FAILURES_MAX runners in a row have died.
+   * ready, until START_FAILURES_MAX runners in a row have died. Beyond WAITING_MAX its exit says that it is taken back.
    */
   execute(
     request: Omit<StartRequest, 'type'>,
@@ -188,7 +188,7 @@ export function createRunnerPool(
         finish,
       };
       if (isClosing || queue.size >= WAITING_MAX) {
-        finish(unfinished(run, isClosing ? 'The worker is stopping.' : 'Too many commands wait for a runner.'));
+        finish(isClosing ? unfinished(run, 'The worker is stopping.') : withdrawn(run));
         return promise;
       }
       runs.set(request.runId, run);
@@ -207,7 +207,7 @@ export function createRunnerPool(
     },
     withdraw(runId) {
       const run = runs.get(runId);
-      if (run && !run.runner) settle(run, { ...unfinished(run, 'Not started.'), isWithdrawn: true });
+      if (run && !run.runner) settle(run, withdrawn(run));
     },
     hold(untilMs, graceMs) {
       held = { type: 'hold', untilMs, graceMs };
@@ -238,3 +238,5 @@ function leastBusy(runners: Set<Runner>): Runner | undefined {
 function unfinished({ startedAtMs }: Run, errorMessage: string): Exit {
   return silentExit({ exitCode: 137, errorMessage, startedAtMs, endedAtMs: monotonicMs() });
 }
+
+const withdrawn = (run: Run): Exit => ({ ...unfinished(run, 'Not started.'), isWithdrawn: true });

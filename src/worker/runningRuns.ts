@@ -9,19 +9,21 @@ export interface RunningRuns {
   /**
    * How many more to claim; 0 where that is not worth a transaction yet. Where commands end quickly some are claimed ahead of
    * their slots: a claim costs much the same for one job as for ten, and no slot is empty while it is made. Behind commands
-   * that take long nothing waits. A run that only waits to be recorded takes no slot, but where the database falls far
+   * that take long nothing waits, also where many of them end at once. A run that only waits to be recorded takes no slot, but where the database falls far
    * behind, nothing is claimed.
    */
   room(): number;
   add(run: ClaimedRun): void;
-  /** Its command has ended; the lease is held until it is recorded. */
-  end(runId: number): void;
+  /** Its command has ended, and took so long; the lease is held until it is recorded. */
+  end(runId: number, tookMs: number): void;
   remove(runId: number): void;
   /** Resolves when none is left. */
   whenEmpty(): Promise<void>;
 }
 
-/** As many are claimed ahead as commands ended within this time: that is how long the last of them will wait, about. */
+/** Behind one that takes longer a run would find no slot in time, and be given back. */
+const QUICK_MS = 1000;
+/** As many are claimed ahead as quick commands ended within this time: that is how long the last of them will wait, about. */
 const AHEAD_MS = 100;
 /** Twice the slots: half of them are claimed in one transaction. */
 const AHEAD_MAX = 2;
@@ -51,10 +53,10 @@ export function createRunningRuns(slots: number, monotonic: Monotonic): RunningR
       return hasWaiting && room < most / 2 ? 0 : Math.max(0, room);
     },
     add: (run) => void all.set(run.runId, run),
-    end(runId) {
+    end(runId, tookMs) {
       if (!all.has(runId)) return;
       ended.add(runId);
-      endedAtMs = [...endedAtMs, monotonic()].slice(-AHEAD_MAX * slots);
+      if (tookMs < QUICK_MS) endedAtMs = [...endedAtMs, monotonic()].slice(-AHEAD_MAX * slots);
     },
     remove(runId) {
       all.delete(runId);

@@ -57,7 +57,7 @@ export function createWorker(parts: WorkerParts): Worker {
   };
 
   const execute = (run: LeasedRun) => {
-    const onEnded = () => makeRoom(() => running.end(run.runId));
+    const onEnded = (tookMs: number) => makeRoom(() => running.end(run.runId, tookMs));
     const own = { recordInGroups, onEnded, giveBack, retryMsMax: config.leaseMs / 4, leaving: leaving.signal };
     return runCommand(run, { ...parts, ...own }).then((dueAt) => {
       makeRoom(() => running.remove(run.runId));

@@ -104,6 +104,15 @@ describe('a pool', () => {
     expect(await first.finished).not.toHaveProperty('isWithdrawn');
   });
 
+  test('takes back what more would wait than it keeps: it has not failed', async () => {
+    create(1, { slots: 1 });
+    const execute = () => pool.execute(request('true'), () => {});
+    const waiting = Array.from({ length: 1000 }, execute);
+    expect(await execute()).toMatchObject({ isWithdrawn: true });
+    await pool.close();
+    expect((await Promise.all(waiting)).some((exit) => exit.isWithdrawn)).toBe(false);
+  });
+
   test('when closed ends its commands and its runners, and starts nothing more', async () => {
     create(1);
     const run = await begin(IGNORES_TERM);

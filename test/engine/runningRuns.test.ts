@@ -18,8 +18,8 @@ describe('the runs of a worker with four slots', () => {
     return runId;
   };
   const addMany = (count: number) => Array.from({ length: count }, add);
-  const endAll = (ids: number[]) => {
-    for (const id of ids) running.end(id);
+  const endAll = (ids: number[], tookMs = 5) => {
+    for (const id of ids) running.end(id, tookMs);
   };
   const seconds = (count: number) => {
     nowMs += count * 1000;
@@ -35,11 +35,16 @@ describe('the runs of a worker with four slots', () => {
 
   test('are no more than the slots where commands take long', () => {
     const [first = 0] = addMany(4);
-    running.end(first);
+    running.end(first, 60_000);
     seconds(1);
     expect(running.room()).toBe(1);
     add();
     expect(running.room()).toBe(0);
+  });
+
+  test('are no more than the slots where commands that took long end at once', () => {
+    endAll(addMany(4), 60_000);
+    expect(running.room()).toBe(4);
   });
 
   test('are claimed ahead where commands end quickly, as many as ended lately and at most two for a slot', () => {
