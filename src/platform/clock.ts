@@ -13,6 +13,8 @@ export interface DatabaseClock {
   now(): Date;
   /** The database's time at a reading of the monotonic clock. */
   at(readingMs: number): Date;
+  /** The reading of the monotonic clock from which on the database's clock has reached an instant, without doubt. */
+  readingFrom(instant: Date): number;
 }
 
 /**
@@ -41,5 +43,7 @@ export function createDatabaseClock(monotonic: Monotonic = monotonicMs): Databas
     },
     now: () => at(monotonic()),
     at,
+    // Once more, as what is recorded goes by a reading that may come later.
+    readingFrom: (instant) => instant.getTime() - (offsetMs ?? 0) + 2 * doubtMs,
   };
 }

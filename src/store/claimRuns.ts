@@ -15,6 +15,8 @@ export interface ClaimOptions {
   limit: number;
   leaseMs: number;
   misfireGraceMs: number;
+  /** What is due so soon is claimed too, and is to be started at its instant (`dueAt`). */
+  earlyMs?: number;
 }
 
 export interface Claim {
@@ -44,11 +46,12 @@ export async function claimRuns(db: Database, options: ClaimOptions): Promise<Cl
 }
 
 async function claim(tx: Transaction, options: ClaimOptions, isRepeat: boolean): Promise<Claim> {
-  const due = await lockDue(tx, options.limit);
+  const due = await lockDue(tx, options);
   const databaseNowMs = (due[0]?.nowMicros ?? 0) / 1000;
   const now = new Date(databaseNowMs);
+  const until = new Date(databaseNowMs + (options.earlyMs ?? 0));
   const taken = isRepeat ? await takenOccurrences(tx, due) : new Set<string>();
-  const decided = due.map((job) => decide(job, { now, graceMs: options.misfireGraceMs, taken }));
+  const decided = due.map((job) => decide(job, { now: until, graceMs: options.misfireGraceMs, taken }));
   const toRun = decided.filter((decision) => decision.willRun);
   const runs = await insertRuns(tx, toRun, { now, workerId: options.workerId });
   await takeLeases(tx, toRun, runs, options);

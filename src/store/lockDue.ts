@@ -5,13 +5,14 @@ import { jobs } from './schema.ts';
 
 export type DueJob = Awaited<ReturnType<typeof lockDue>>[number];
 
-/** The claim's one read. */
-export const lockDue = (tx: Queryable, limit: number) => dueJobs(tx).execute({ limit });
+/** The claim's one read. `earlyMs`: those too that are due so soon. */
+export const lockDue = (tx: Queryable, { limit, earlyMs = 0 }: { limit: number; earlyMs?: number }) =>
+  dueJobs(tx).execute({ limit, earlyMicros: earlyMs * 1000 });
 
-const dueJobs = prepare((tx) => selectDue(tx, sql.placeholder('limit')).prepare());
+const dueJobs = prepare((tx) => selectDue(tx, sql.placeholder('limit'), sql.placeholder('earlyMicros')).prepare());
 
 /** Exported for the test that reads its plan. */
-export function selectDue(tx: Queryable, limit: number | Placeholder) {
+export function selectDue(tx: Queryable, limit: number | Placeholder, earlyMicros: number | Placeholder = 0) {
   return tx
     .select({
       id: jobs.id,
@@ -29,6 +30,7 @@ export function selectDue(tx: Queryable, limit: number | Placeholder) {
       env: jobs.env,
       workingDirectory: jobs.workingDirectory,
       nextRun: jobs.nextRun,
+      dueAt: jobs.dueAt,
       scheduledFor: jobs.scheduledFor,
       trigger: jobs.trigger,
       attempt: jobs.attempt,
@@ -37,7 +39,7 @@ export function selectDue(tx: Queryable, limit: number | Placeholder) {
       idStep: sql<number>`@@auto_increment_increment`,
     })
     .from(jobs, { forceIndex: 'jobs_claim' })
-    .where(and(eq(jobs.state, 'due'), lte(jobs.dueAt, sql`UTC_TIMESTAMP(6)`)))
+    .where(and(eq(jobs.state, 'due'), lte(jobs.dueAt, sql`UTC_TIMESTAMP(6) + INTERVAL ${earlyMicros} MICROSECOND`)))
     .orderBy(asc(jobs.dueAt), asc(jobs.id))
     .limit(limit)
     .for('update', { skipLocked: true });

@@ -16,6 +16,8 @@ export interface ClaimedRun {
   trigger: Trigger;
   attempt: number;
   scheduledFor: Date | null;
+  /** Not to be started before. */
+  dueAt: Date;
   leaseToken: number;
   /** 0: no limit. */
   timeoutSeconds: number;
@@ -58,6 +60,8 @@ export async function insertRuns(
     trigger: job.trigger,
     attempt: job.attempt,
     scheduledFor,
+    // The latest of several occurrences may be one that is still to come.
+    dueAt: (job.trigger === 'schedule' ? scheduledFor : job.dueAt) ?? now,
     leaseToken: job.leaseToken + 1,
     timeoutSeconds: job.timeoutSeconds,
     env: job.env,

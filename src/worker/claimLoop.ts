@@ -24,11 +24,15 @@ export interface ClaimLoopParts {
 /** Poll with and without wake-ups: at most one statement a second while idle. */
 const POLL_MS = 5000;
 const POLL_ALONE_MS = 1000;
+/** A claim is made so long before a job is due, about as long as it takes, and the command starts at its instant. */
+const EARLY_MS = 25;
+/** The clock's estimate may be a little ahead of the database: a claim that finds nothing yet would lose the instant. */
+const DOUBT_MS = 5;
 /** Due rows that somebody else has locked: they are looked at again, not waited for. */
 const LOCKED_ROWS_MS = 25;
 
 /** A timer may fire so much before its time. */
-const EARLY_MS = 2;
+const TIMER_EARLY_MS = 2;
 
 /**
  * One pass of the claim loop: takes what is due, and returns how long to sleep. A freed slot or a wake-up ends the sleep. One
@@ -37,7 +41,7 @@ const EARLY_MS = 2;
 export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
   let lookAtMs = Number.POSITIVE_INFINITY;
   const sleepMs = (dueMs: number, pollMs: number) => {
-    lookAtMs = dueMs > pollMs ? parts.monotonic() + pollMs - EARLY_MS : Number.POSITIVE_INFINITY;
+    lookAtMs = dueMs > pollMs ? parts.monotonic() + pollMs - TIMER_EARLY_MS : Number.POSITIVE_INFINITY;
     return Math.min(dueMs, pollMs);
   };
   return async () => {
@@ -50,10 +54,15 @@ export function createClaimPass(parts: ClaimLoopParts): () => Promise<number> {
     }
     const { db, workerId, leaseMs, misfireGraceMs } = parts;
     const leasedAtMs = parts.monotonic();
-    const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs });
-    const durationMs = parts.monotonic() - leasedAtMs;
+    const claim = await claimRuns(db, { workerId, limit, leaseMs, misfireGraceMs, earlyMs: EARLY_MS + DOUBT_MS });
+    const claimedAtMs = parts.monotonic();
     // First of all: the commands are on their way to a runner while this process tells of them.
-    for (const run of claim.runs) parts.launch({ ...run, leasedAtMs });
+    for (const run of claim.runs) {
+      // By the claim's own time at the latest: the clock's estimate is wrong for a while when the database's clock has jumped.
+      const latestMs = claimedAtMs + (run.dueAt.getTime() - claim.databaseNowMs);
+      parts.launch({ ...run, leasedAtMs, startAtMs: Math.min(parts.clock.readingFrom(run.dueAt), latestMs) });
+    }
+    const durationMs = claimedAtMs - leasedAtMs;
     if (claim.examined > 0) parts.emit({ type: 'batch_claimed', count: claim.runs.length, durationMs });
     announce(claim, parts.emit);
     if (claim.examined === limit) return 0;
@@ -68,7 +77,7 @@ async function untilNextDue({ db, clock, monotonic }: ClaimLoopParts): Promise<n
   const next = await findNextDue(db);
   if (!next) return Number.POSITIVE_INFINITY;
   clock.observe(next.databaseNowMs, askedAtMs);
-  return Math.ceil(next.dueAt.getTime() - clock.now().getTime());
+  return Math.ceil(next.dueAt.getTime() - clock.now().getTime() - EARLY_MS);
 }
 
 function announce({ runs, misfires, broken, databaseNowMs }: Claim, emit: Emit): void {

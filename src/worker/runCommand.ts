@@ -17,8 +17,8 @@ export type RunCommandParts = RecordParts &
     giveBack(run: LeasedRun): Promise<void>;
   };
 
-/** A claimed run, with when its lease was asked for by the monotonic clock. */
-export type LeasedRun = ClaimedRun & { leasedAtMs: number };
+/** A claimed run, with when its lease was asked for and when its command is to start, by the monotonic clock. */
+export type LeasedRun = ClaimedRun & { leasedAtMs: number; startAtMs: number };
 
 /** What was claimed ahead and finds no slot or no runner by then is given back: another worker may have one. */
 const UNSTARTED_MS_MAX = 1000;
@@ -53,6 +53,7 @@ function toRequest(run: LeasedRun, { config, jobUserOf }: RunCommandParts) {
   const user = jobUserOf(run.userId);
   return {
     runId: run.runId,
+    startAtMs: run.startAtMs,
     // A worker that was frozen may hold a lease that has expired meanwhile.
     startBeforeMs: run.leasedAtMs + silenceMaxMs(config),
     command: run.command,

@@ -18,11 +18,12 @@ import { type RunnerProcess, startRunner } from './runnerProcess.ts';
 /** The runner processes: which of them a command goes to, and what becomes of its run when one dies. */
 export interface RunnerPool {
   /**
-   * Resolves with how the command ended; never rejects. It waits while as many run as there are slots, and while no runner is
-   * ready, until START_FAILURES_MAX runners in a row have died. Beyond WAITING_MAX its exit says that it is taken back.
+   * Resolves with how the command ended; never rejects. It waits for `startAtMs` by the monotonic clock, while as many run as
+   * there are slots, and while no runner is ready, until START_FAILURES_MAX runners in a row have died. Beyond WAITING_MAX its
+   * exit says that it is taken back.
    */
   execute(
-    request: Omit<StartRequest, 'type'>,
+    request: Omit<StartRequest, 'type'> & { startAtMs?: number },
     onStarted: (pid: number) => void,
     onOutput?: (part: OutputPart) => void,
   ): Promise<Exit>;
@@ -105,6 +106,18 @@ export function createRunnerPool(
   /** In the order in which they came. */
   const queue = new Set<Run>();
 
+  const enqueueAt = (atMs: number, run: Run) => {
+    const leftMs = Math.ceil(atMs - monotonicMs());
+    if (leftMs > 0) {
+      setTimeout(enqueueAt, leftMs, atMs, run);
+      return;
+    }
+    // It may have been ended meanwhile.
+    if (runs.get(run.request.runId) !== run) return;
+    queue.add(run);
+    startWaiting();
+  };
+
   const startWaiting = () => {
     if (isClosing) return;
     for (const run of queue) {
@@ -176,7 +189,7 @@ export function createRunnerPool(
   for (let index = 0; index < size; index++) addRunner();
 
   return {
-    execute(request, onStarted, onOutput) {
+    execute({ startAtMs = 0, ...request }, onStarted, onOutput) {
       const { promise, resolve: finish } = Promise.withResolvers<Exit>();
       const run: Run = {
         request,
@@ -192,8 +205,7 @@ export function createRunnerPool(
         return promise;
       }
       runs.set(request.runId, run);
-      queue.add(run);
-      startWaiting();
+      enqueueAt(startAtMs, run);
       return promise;
     },
     async ready() {
@@ -215,7 +227,7 @@ export function createRunnerPool(
     },
     async close(graceMs = CLOSE_GRACE_MS) {
       isClosing = true;
-      for (const run of queue) settle(run, unfinished(run, 'The worker is stopping.'));
+      for (const run of runs.values()) if (!run.runner) settle(run, unfinished(run, 'The worker is stopping.'));
       await Promise.all([...runners].map(({ process }) => process.close(graceMs)));
       cgroups?.close();
     },

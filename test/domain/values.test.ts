@@ -127,6 +127,16 @@ describe("the database's clock on a node", () => {
     expect(clock.now().getTime()).toBeCloseTo(5_000_001, -1);
   });
 
+  test('has reached an instant, with all doubt, when a reading says so', () => {
+    let monotonic = 0;
+    const clock = createDatabaseClock(() => monotonic);
+    monotonic = 10;
+    clock.observe(1_000_000, 0);
+    // It was asked at 0 and answered by 10: 5 ms are the doubt.
+    expect(clock.readingFrom(new Date(1_000_100))).toBe(5 + 100 + 10);
+    expect(clock.at(clock.readingFrom(new Date(1_000_100))).getTime()).toBe(1_000_110);
+  });
+
   test('is not guessed before it was read', () => {
     expect(() => createDatabaseClock().now()).toThrow('has not been asked');
   });

@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasLivingMember } from '../../src/runner/groupMembers.ts';
+import { monotonicMs } from '../../src/runner/protocol.ts';
 import { type CommandSettings, createRunnerPool, type RunnerPool } from '../../src/worker/runnerPool.ts';
 import { COORDINATOR, readPids } from '../support/coordinator.ts';
 import { isRunning, until } from '../support/processes.ts';
@@ -111,6 +112,26 @@ describe('a pool', () => {
     expect(await execute()).toMatchObject({ isWithdrawn: true });
     await pool.close();
     expect((await Promise.all(waiting)).some((exit) => exit.isWithdrawn)).toBe(false);
+  });
+
+  test('starts a command at its time; until then it can be ended and taken back', async () => {
+    create(1);
+    await pool.ready();
+    const [timed, ended, dropped] = [request('echo hi'), request('echo never'), request('echo never')];
+    const startAtMs = monotonicMs() + 300;
+    const never = () => expect.unreachable('it was started');
+    const exits = [
+      pool.execute({ ...timed, startAtMs }, () => {}),
+      pool.execute({ ...ended, startAtMs }, never),
+      pool.execute({ ...dropped, startAtMs }, never),
+    ];
+    pool.kill(ended.runId, 'canceled', 0);
+    pool.withdraw(dropped.runId);
+    const [exit, canceled, withdrawn] = await Promise.all(exits);
+    expect(canceled).toMatchObject({ killReason: 'canceled', stdout: '' });
+    expect(withdrawn).toMatchObject({ isWithdrawn: true });
+    expect(exit).toMatchObject({ stdout: 'hi\n' });
+    expect(exit?.startedAtMs).toBeGreaterThanOrEqual(startAtMs);
   });
 
   test('when closed ends its commands and its runners, and starts nothing more', async () => {

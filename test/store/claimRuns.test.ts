@@ -64,11 +64,42 @@ describe('a claim', () => {
     expect((await claimRuns(env.db, options)).runs).toHaveLength(2);
   });
 
+  test('takes what is due soon where it is asked to, and says when that is', async () => {
+    const dueAt = new Date(Math.ceil(Date.now() / 1000) * 1000 + 30_000);
+    const yearly = { cron: '0 0 1 1 *', dueAt };
+    const id = await addJob(env, { ...yearly, nextRun: dueAt });
+    const retry = await addJob(env, {
+      ...yearly,
+      trigger: 'retry',
+      attempt: 2,
+      scheduledFor: minutesAgo(2),
+      nextRun: null,
+    });
+    const claimEarly = async (earlyMs: number) => {
+      const { runs, misfires } = await claimRuns(env.db, { ...options, earlyMs });
+      return [...runs, ...misfires].filter(({ jobId }) => [id, retry].includes(jobId));
+    };
+    expect(await claimEarly(1000)).toEqual([]);
+    expect(await claimEarly(60_000)).toMatchObject([
+      { jobId: id, dueAt, scheduledFor: dueAt },
+      { jobId: retry, dueAt, scheduledFor: minutesAgo(2), attempt: 2 },
+    ]);
+  });
+
+  test('of an occurrence that passed says that the next one, which is due soon, is not to be started before', async () => {
+    await addJob(env, { nextRun: minuteAgo(), dueAt: minuteAgo() });
+    const { runs, misfires } = await claimRuns(env.db, { ...options, earlyMs: 60_000 });
+    const next = runs[0]?.scheduledFor ?? minuteAgo();
+    expect(next.getTime()).toBeGreaterThan(minuteAgo().getTime());
+    expect(runs).toMatchObject([{ dueAt: next }]);
+    expect(misfires).toHaveLength(1);
+  });
+
   test('passes over rows that another transaction holds, and does not wait for them', async () => {
     const held = await addJob(env);
     const free = await addJob(env);
     await env.db.transact(async (tx) => {
-      const locked = await lockDue(tx, 1);
+      const locked = await lockDue(tx, { limit: 1 });
       expect(locked.map((job) => job.id)).toEqual([held]);
       expect((await claimRuns(env.db, options)).runs.map((run) => run.jobId)).toEqual([free]);
     });
@@ -202,7 +233,7 @@ describe("the claim's read on 100,000 rows, 10,000 of them due", () => {
 
   test('locks no more than the batch', async () => {
     await env.db.transact(async (tx) => {
-      expect(await lockDue(tx, 20)).toHaveLength(20);
+      expect(await lockDue(tx, { limit: 20 })).toHaveLength(20);
       // Each row twice: its entry in the index and the row itself.
       expect(await lockedRows(env)).toBe(40);
     });
