@@ -73,8 +73,9 @@ export async function audit(cluster: Cluster, folder: string, jobIds: number[], 
       violate('nothing is stuck', `job ${job.id} is leased, and nobody works on it`, Date.now());
   }
   for (const run of runs) {
-    if (run.scheduled_for && run.created_at < run.scheduled_for) {
-      violate('nothing is early', `run ${run.id} for ${run.scheduled_for.toISOString()}`, run.created_at);
+    // It is claimed a little before.
+    if (run.scheduled_for && run.started_at < run.scheduled_for) {
+      violate('nothing is early', `run ${run.id} for ${run.scheduled_for.toISOString()}`, run.started_at);
     }
     if (run.outcome === null) violate('one terminal state', `run ${run.id} has none`, run.started_at);
   }

@@ -66,11 +66,12 @@ export function releaseLease(db: Database, run: UnstartedRun): Promise<Released>
 async function endCanceled(tx: Transaction, job: LeasedJob, run: UnstartedRun): Promise<Released> {
   const { runId, leaseToken } = run;
   const errorMessage = 'Canceled before it was started.';
-  const finishedAt = new Date(job.nowMicros / 1000);
-  const end = { runId, leaseToken, outcome: 'canceled' as const, returnCode: 137, errorMessage, finishedAt };
+  const at = new Date(job.nowMicros / 1000);
+  const ended = { returnCode: 137, errorMessage, startedAt: at, finishedAt: at };
+  const end = { runId, leaseToken, outcome: 'canceled' as const, ...ended };
   if (!(await finishRuns(tx, [end]))) return { result: 'lost' };
   const { durations, lags } = job;
   const canceled = { ...run, outcome: end.outcome };
-  const [given] = await giveUpLeases(tx, [{ job, run: canceled, lastRun: finishedAt, durations, lags }], 'overlap');
+  const [given] = await giveUpLeases(tx, [{ job, run: canceled, lastRun: at, durations, lags }], 'overlap');
   return { result: 'canceled', misfire: given?.misfire ?? null };
 }

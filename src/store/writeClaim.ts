@@ -45,7 +45,10 @@ export async function insertRuns(
   if (decisions.length === 0) return [];
   const rows = decisions.map(({ job, scheduledFor }) => {
     const { id, userId, trigger, attempt, leaseToken } = job;
-    return [id, userId, trigger, scheduledFor, attempt, leaseToken + 1, workerId, now, now, now];
+    const dueAt = dueAtOf(job, scheduledFor) ?? now;
+    // Until the run is recorded it begins with the claim, or at its instant where the claim is early.
+    const startedAt = dueAt > now ? dueAt : now;
+    return [id, userId, trigger, scheduledFor, attempt, leaseToken + 1, workerId, startedAt, now, now];
   });
   // A multi-row insert of known length gets consecutive ids (InnoDB's "simple insert", in every autoinc lock mode); servers that
   // replicate to each other, as in Galera, count in steps.
@@ -60,14 +63,16 @@ export async function insertRuns(
     trigger: job.trigger,
     attempt: job.attempt,
     scheduledFor,
-    // The latest of several occurrences may be one that is still to come.
-    dueAt: (job.trigger === 'schedule' ? scheduledFor : job.dueAt) ?? now,
+    dueAt: dueAtOf(job, scheduledFor) ?? now,
     leaseToken: job.leaseToken + 1,
     timeoutSeconds: job.timeoutSeconds,
     env: job.env,
     workingDirectory: job.workingDirectory,
   }));
 }
+
+/** The latest of several occurrences may be one that is still to come. */
+const dueAtOf = (job: DueJob, scheduledFor: Date | null) => (job.trigger === 'schedule' ? scheduledFor : job.dueAt);
 
 interface Lease {
   run: ClaimedRun;

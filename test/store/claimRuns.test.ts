@@ -84,6 +84,8 @@ describe('a claim', () => {
       { jobId: id, dueAt, scheduledFor: dueAt },
       { jobId: retry, dueAt, scheduledFor: minutesAgo(2), attempt: 2 },
     ]);
+    const started = await env.query('SELECT started_at AS startedAt FROM job_runs WHERE job_id IN ?', [[[id, retry]]]);
+    expect(started).toEqual([{ startedAt: dueAt }, { startedAt: dueAt }]);
   });
 
   test('of an occurrence that passed says that the next one, which is due soon, is not to be started before', async () => {
