@@ -90,15 +90,12 @@ const MUTATIONS: Mutation[] = [
   {
     name: "a node's own clock decides what is due",
     changes: [
-      {
-        file: 'src/store/lockDue.ts',
-        find: 'lte(jobs.dueAt, sql`UTC_TIMESTAMP(6)`)',
-        replace: 'lte(jobs.dueAt, new Date())',
-      },
+      { file: 'src/store/lockDue.ts', find: 'earlyMs * 1000', replace: '(earlyMs + Date.now()) * 1000' },
+      { file: 'src/store/lockDue.ts', find: 'sql`UTC_TIMESTAMP(6)', replace: "sql`TIMESTAMP('1970-01-01')" },
       {
         file: 'src/store/lockDue.ts',
         find: 'nowMicros: NOW_MICROS',
-        replace: 'nowMicros: sql.raw(String(Date.now() * 1000)) as typeof NOW_MICROS',
+        replace: 'nowMicros: sql<number>`${earlyMicros} + 0`',
       },
     ],
     noticedBy: { row: 'off by +26h' },
@@ -142,7 +139,13 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a lease that its worker never heard of stays',
-    changes: [{ file: 'src/worker/leaseKeeper.ts', find: 'if (await releaseLease(db, run))', replace: 'if (!run)' }],
+    changes: [
+      {
+        file: 'src/worker/leaseKeeper.ts',
+        find: 'of await findUnknownLeases(',
+        replace: 'of await (async (..._: unknown[]) => [])(',
+      },
+    ],
     noticedBy: { test: 'test/cluster/outages.test.ts' },
   },
   {
@@ -251,7 +254,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: "commands run as the worker's own user",
-    changes: [{ file: 'src/runner/execute.ts', find: '    ...owner,\n', replace: '' }],
+    changes: [{ file: 'src/runner/execute.ts', find: '...request.owner, ', replace: '' }],
     noticedBy: { test: 'test/engine/cage.test.ts' },
   },
   {
