@@ -69,7 +69,7 @@ export function createDeliverer(parts: DeliverParts): Service {
     const claimed = await claimDeliveries(parts.db, { limit, exceptUsers, holdMs: HOLD_MS });
     for (const delivery of claimed) launch(delivery);
     if (claimed.length > 0) return 0;
-    return jitter(exceptUsers.length > 0 ? LOOK_MS : LOCKED_MS);
+    return exceptUsers.length > 0 ? Math.min(LOOK_MS, jitter(LOOK_MS)) : jitter(LOCKED_MS);
   };
 
   const service = createService({ name: 'deliver', log: parts.log, runOnce });
