@@ -49,9 +49,10 @@ async function claim(tx: Transaction, options: ClaimOptions, isRepeat: boolean):
   const due = await lockDue(tx, options);
   const databaseNowMs = (due[0]?.nowMicros ?? 0) / 1000;
   const now = new Date(databaseNowMs);
-  const until = new Date(databaseNowMs + (options.earlyMs ?? 0));
   const taken = isRepeat ? await takenOccurrences(tx, due) : new Set<string>();
-  const decided = due.map((job) => decide(job, { now: until, graceMs: options.misfireGraceMs, taken }));
+  // What is claimed early is decided as at its instant; what is due already is not passed over for one that is to come.
+  const at = ({ dueAt }: DueJob) => (dueAt && dueAt > now ? dueAt : now);
+  const decided = due.map((job) => decide(job, { now: at(job), graceMs: options.misfireGraceMs, taken }));
   const toRun = decided.filter((decision) => decision.willRun);
   const runs = await insertRuns(tx, toRun, { now, workerId: options.workerId });
   await takeLeases(tx, toRun, runs, options);

@@ -45,7 +45,7 @@ export async function insertRuns(
   if (decisions.length === 0) return [];
   const rows = decisions.map(({ job, scheduledFor }) => {
     const { id, userId, trigger, attempt, leaseToken } = job;
-    const dueAt = dueAtOf(job, scheduledFor) ?? now;
+    const dueAt = job.dueAt ?? now;
     // Until the run is recorded it begins with the claim, or at its instant where the claim is early.
     const startedAt = dueAt > now ? dueAt : now;
     return [id, userId, trigger, scheduledFor, attempt, leaseToken + 1, workerId, startedAt, now, now];
@@ -63,16 +63,13 @@ export async function insertRuns(
     trigger: job.trigger,
     attempt: job.attempt,
     scheduledFor,
-    dueAt: dueAtOf(job, scheduledFor) ?? now,
+    dueAt: job.dueAt ?? now,
     leaseToken: job.leaseToken + 1,
     timeoutSeconds: job.timeoutSeconds,
     env: job.env,
     workingDirectory: job.workingDirectory,
   }));
 }
-
-/** The latest of several occurrences may be one that is still to come. */
-const dueAtOf = (job: DueJob, scheduledFor: Date | null) => (job.trigger === 'schedule' ? scheduledFor : job.dueAt);
 
 interface Lease {
   run: ClaimedRun;

@@ -9,8 +9,8 @@ export interface RunningRuns {
   /**
    * How many more to claim; 0 where that is not worth a transaction yet. Where commands end quickly some are claimed ahead of
    * their slots: a claim costs much the same for one job as for ten, and no slot is empty while it is made. Behind commands
-   * that take long nothing waits, also where many of them end at once. A run that only waits to be recorded takes no slot, but where the database falls far
-   * behind, nothing is claimed.
+   * that take long nothing waits, also where many of them end at once. A run that only waits to be recorded takes no slot,
+   * but where the database falls far behind, nothing is claimed.
    */
   room(): number;
   add(run: ClaimedRun): void;

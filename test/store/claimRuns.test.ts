@@ -88,13 +88,12 @@ describe('a claim', () => {
     expect(started).toEqual([{ startedAt: dueAt }, { startedAt: dueAt }]);
   });
 
-  test('of an occurrence that passed says that the next one, which is due soon, is not to be started before', async () => {
-    await addJob(env, { nextRun: minuteAgo(), dueAt: minuteAgo() });
+  test('of an occurrence that has passed is not put off for the next one, though that is due soon', async () => {
+    const passed = minuteAgo();
+    const id = await addJob(env, { nextRun: passed });
     const { runs, misfires } = await claimRuns(env.db, { ...options, earlyMs: 60_000 });
-    const next = runs[0]?.scheduledFor ?? minuteAgo();
-    expect(next.getTime()).toBeGreaterThan(minuteAgo().getTime());
-    expect(runs).toMatchObject([{ dueAt: next }]);
-    expect(misfires).toHaveLength(1);
+    const own = [...runs, ...misfires].filter(({ jobId }) => jobId === id);
+    expect(own).toMatchObject([{ scheduledFor: passed, dueAt: passed }]);
   });
 
   test('passes over rows that another transaction holds, and does not wait for them', async () => {
