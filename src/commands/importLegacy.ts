@@ -19,6 +19,7 @@ The report goes to standard output, progress to standard error. Exit code 0: eve
 const INCOMPLETE = 3;
 /** Two imports at once would take the same rows. */
 const LOCK = 'bjr-import';
+const KEEP_ALIVE_MS = 5000;
 
 export async function runImportLegacy(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({
@@ -40,6 +41,8 @@ export async function runImportLegacy(args: string[], config: Config): Promise<n
   }
   const db = createDatabase(config.database);
   const lock = await db.dedicate();
+  // The lock goes with its connection, and a silent one is given up.
+  const keepAlive = setInterval(() => void lock.query('DO 0', []).catch(() => {}), KEEP_ALIVE_MS);
   try {
     await requireSchema(db);
     const [row] = await lock.query('SELECT GET_LOCK(?, 0) AS held', [`${LOCK}:${config.database.name}`.slice(0, 64)]);
@@ -62,6 +65,7 @@ export async function runImportLegacy(args: string[], config: Config): Promise<n
       source.close();
     }
   } finally {
+    clearInterval(keepAlive);
     lock.close();
     await db.close();
   }

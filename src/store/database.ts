@@ -57,10 +57,18 @@ export const RETRIED = new Map([
 ]);
 
 /**
+ * A process that is stopped (SIGSTOP, a paused machine) in the middle of a transaction keeps its connection, and so its locks:
+ * nobody could take its jobs over for as long as it stands still. After so long without a statement the server ends the
+ * session. It is longer than a living process keeps a silent connection (giveUpSilent.ts), which therefore sees none of it.
+ */
+const SILENCE_MAX_SECONDS = 25;
+
+/**
  * Sessions speak UTC and wait no longer than 5 s for a row: whoever waits is retried, nobody hangs. The server's own mode does not
  * count: without backslashes as escapes quoted values would be code, and a mode that is not strict cuts them off in silence.
  */
 const SESSION = [
+  `SET wait_timeout = ${SILENCE_MAX_SECONDS}`,
   "SET time_zone = '+00:00', innodb_lock_wait_timeout = 5, autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
   'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
 ];
@@ -196,6 +204,7 @@ export async function readNowMs(db: Queryable): Promise<number> {
 async function dedicate(config: DatabaseConfig): Promise<DedicatedConnection> {
   const connection = await mysql.createConnection(connectionOptions(config));
   if ('connection' in connection) giveUpSilent(socketOf(Object(connection.connection)));
+  await connection.query('SET wait_timeout = ?', [SILENCE_MAX_SECONDS]);
   return {
     async query(text, values) {
       const [rows] = await connection.query<mysql.RowDataPacket[]>(text, values);
