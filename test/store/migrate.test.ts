@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/platform/config.ts';
 import { createDatabase } from '../../src/store/database.ts';
 import { migrateDatabase } from '../../src/store/migrate.ts';
 import { requireSchema } from '../../src/store/requireSchema.ts';
-import { baseEnvironment, createEnvironment } from '../support/environment.ts';
+import { baseEnvironment, createEnvironment, databaseKind } from '../support/environment.ts';
 import { startProcess } from '../support/processes.ts';
 
 test('five nodes that start together migrate and seed a new database once', async () => {
@@ -45,5 +45,17 @@ test('every index but the primary key says which query it serves, and text may b
      WHERE TABLE_SCHEMA = DATABASE() AND CHARACTER_SET_NAME <> 'utf8mb4'`,
   );
   expect(narrow).toEqual([]);
+  await env.close();
+});
+
+test('halves of a page that was split for a job are not merged as soon as that job is due again', async () => {
+  const env = await createEnvironment();
+  const prefix = databaseKind === 'mysql' ? 'INNODB' : 'INNODB_SYS';
+  const thresholds = await env.query(
+    `SELECT DISTINCT MERGE_THRESHOLD AS percent
+     FROM information_schema.${prefix}_INDEXES JOIN information_schema.${prefix}_TABLES AS tables USING (TABLE_ID)
+     WHERE tables.NAME = CONCAT(DATABASE(), '/jobs')`,
+  );
+  expect(thresholds).toEqual([{ percent: 30 }]);
   await env.close();
 });
