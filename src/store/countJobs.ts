@@ -1,8 +1,8 @@
-import { and, eq, sql } from 'drizzle-orm';
+import { eq, type SQL, sql } from 'drizzle-orm';
 import type { Term } from '../domain/search/term.ts';
 import type { Queryable } from './database.ts';
-import { jobs } from './schema.ts';
-import { conditionOf } from './search.ts';
+import { matchingJobs } from './matchingJobs.ts';
+import { jobs, users } from './schema.ts';
 import type { Owner } from './users.ts';
 
 /**
@@ -22,14 +22,31 @@ export async function countJobs(db: Queryable, owner: Owner, terms: Term[]): Pro
 
 const isOfDefinition = ({ kind }: Term) => !['running', 'stopped', 'succeeded', 'failed'].includes(kind);
 
+/**
+ * Most jobs do not run, and have succeeded last: those that do not meet such a term are counted, and taken from those that meet
+ * the others; in one statement, which sees one state of the database.
+ */
 async function count(db: Queryable, owner: Owner, terms: Term[]): Promise<number> {
-  // Left to itself the database reads a million rows instead of the names in their index: 9 s instead of 0.4.
-  const index = terms.every(({ kind }) => kind === 'name') ? { forceIndex: 'jobs_user_name' } : {};
+  const usual = terms.find(isNotRunning) ?? terms.find(isNotFailed);
+  const others = terms.filter((term) => term !== usual);
+  const all = others.length === 0 ? sql`${users.jobCount}` : await countOf(db, owner, others);
+  const value = usual ? sql`${all} - ${await countOf(db, owner, [...others, opposite(usual)])}` : all;
   const [row] = await db
-    .select({ count: sql<number>`COUNT(*)`.mapWith(Number) })
-    .from(jobs, index)
-    .where(and(eq(jobs.userId, owner.userId), await conditionOf(db, owner, terms)));
+    .select({ count: sql<number>`${value}`.mapWith(Number) })
+    .from(users)
+    .where(eq(users.id, owner.userId));
   return row?.count ?? 0;
+}
+
+const isNotRunning = ({ kind, negated }: Term) => kind === (negated ? 'running' : 'stopped');
+
+const isNotFailed = ({ kind, negated }: Term) => kind === (negated ? 'failed' : 'succeeded');
+
+const opposite = (term: Term): Term => ({ ...term, negated: !term.negated });
+
+async function countOf(db: Queryable, owner: Owner, terms: Term[]): Promise<SQL> {
+  const { index, where } = await matchingJobs(db, owner, terms);
+  return sql`(${db.select({ count: sql`COUNT(*)` }).from(jobs, index).where(where)})`;
 }
 
 function keep(key: string, value: number): number {

@@ -1,4 +1,5 @@
 import { and, asc, desc, eq, inArray, isNotNull, type SQL, sql } from 'drizzle-orm';
+import type { IndexConfig } from 'drizzle-orm/mysql-core';
 import type { JobDefinition } from '../domain/job.ts';
 import { settleSteps } from '../domain/misfire.ts';
 import { foldName } from '../domain/name.ts';
@@ -9,9 +10,9 @@ import { countJobs } from './countJobs.ts';
 import { affectedRows, insertId, type Queryable, readNowMs, type Transaction } from './database.ts';
 import { NO_LEASE } from './giveUpLeases.ts';
 import { insertMisfires } from './insertMisfires.ts';
+import { matchingJobs } from './matchingJobs.ts';
 import { prepare } from './prepare.ts';
 import { jobRuns, jobs, jobTags, purges, users } from './schema.ts';
-import { conditionOf } from './search.ts';
 import { setTags, tagNames } from './tags.ts';
 import type { Owner } from './users.ts';
 
@@ -45,11 +46,9 @@ export async function listJobs(
   db: Queryable,
   { owner, terms, limit, offset }: JobList,
 ): Promise<{ jobs: Job[]; total: number }> {
-  const { userId } = owner;
-  if (offset >= DEEP) return listDeep(db, { owner, terms, limit, offset });
-  const statement = terms.length === 0 ? pageOfAll(db) : pageOf(db, await conditionOf(db, owner, terms));
-  const [rows, total] = await Promise.all([statement.execute({ userId, limit, offset }), countJobs(db, owner, terms)]);
-  return { jobs: rows.map(toJob), total };
+  if (terms.length > 0 || offset >= DEEP) return listCounted(db, { owner, terms, limit, offset });
+  const rows = await pageOfAll(db).execute({ userId: owner.userId, limit, offset });
+  return { jobs: rows.map(toJob), total: owner.jobCount };
 }
 
 const toJob = ({ job, tags }: { job: JobRow; tags: string[] }): Job => ({ ...job, tags });
@@ -57,8 +56,11 @@ const toJob = ({ job, tags }: { job: JobRow; tags: string[] }): Job => ({ ...job
 /** From here on it pays to know how many there are before the page is read. */
 const DEEP = 1000;
 
-/** An offset is read and thrown away: in the second half of a list it is counted from the end. */
-async function listDeep(
+/**
+ * An offset is read and thrown away: in the second half of a list it is counted from the end. Where few match, all of them are
+ * found and sorted: in the order of the list nearly all jobs would be read for them.
+ */
+async function listCounted(
   db: Queryable,
   { owner, terms, limit, offset }: JobList,
 ): Promise<{ jobs: Job[]; total: number }> {
@@ -67,17 +69,25 @@ async function listDeep(
   if (left <= 0) return { jobs: [], total };
   const isNearEnd = left < offset;
   const size = Math.min(limit, left);
-  const statement = pageOf(db, await conditionOf(db, owner, terms), isNearEnd ? desc : asc);
-  const rows = await statement.execute({ userId: owner.userId, limit: size, offset: isNearEnd ? left - size : offset });
+  const matching = await matchingJobs(db, owner, terms);
+  const areFew = total ** 2 < owner.jobCount * Math.min(left, offset + size);
+  const index = areFew ? matching.index : LISTED;
+  const statement = pageOf(db, { ...matching, index, direction: isNearEnd ? desc : asc });
+  const rows = await statement.execute({ limit: size, offset: isNearEnd ? left - size : offset });
   return { jobs: rows.map(toJob), total };
 }
 
+const LISTED: IndexConfig = { forceIndex: 'jobs_list' };
+
 /** The page is found in the index first: rows, which may hold long commands, are read for it only. */
-function pageOf(db: Queryable, condition: SQL | undefined, direction: typeof asc = asc) {
+function pageOf(
+  db: Queryable,
+  { where, index = LISTED, direction = asc }: { where: SQL | undefined; index?: IndexConfig; direction?: typeof asc },
+) {
   const page = db
     .select({ id: jobs.id })
-    .from(jobs, { forceIndex: 'jobs_list' })
-    .where(and(eq(jobs.userId, sql.placeholder('userId')), condition))
+    .from(jobs, index)
+    .where(where)
     .orderBy(direction(jobs.nextRun), direction(jobs.id))
     .limit(sql.placeholder('limit'))
     .offset(sql.placeholder('offset'))
@@ -90,7 +100,7 @@ function pageOf(db: Queryable, condition: SQL | undefined, direction: typeof asc
     .prepare();
 }
 
-const pageOfAll = prepare((db) => pageOf(db, undefined));
+const pageOfAll = prepare((db) => pageOf(db, { where: eq(jobs.userId, sql.placeholder('userId')) }));
 
 /** The user's enabled jobs that occur next. */
 export async function listUpcoming(db: Queryable, userId: number, limit: number): Promise<Job[]> {

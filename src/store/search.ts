@@ -1,4 +1,4 @@
-import { and, eq, inArray, ne, not, type SQL, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNotNull, ne, not, type SQL, sql } from 'drizzle-orm';
 import { foldName, foldText } from '../domain/name.ts';
 import type { Condition, Term } from '../domain/search/term.ts';
 import { canonicalZone } from '../domain/timezone.ts';
@@ -45,11 +45,12 @@ async function translate(
       return eq(jobs.enabled, true);
     case 'disabled':
       return eq(jobs.enabled, false);
-    // `<=>`: a job that never ran has no success, and so did not fail either, also where that is negated.
+    // A job that never ran has no success, and so did not fail either, also where that is negated. Not `<=>`, whose negation no
+    // index serves.
     case 'succeeded':
-      return sql`${jobs.success} <=> TRUE`;
+      return and(isNotNull(jobs.success), eq(jobs.success, true));
     case 'failed':
-      return sql`${jobs.success} <=> FALSE`;
+      return and(isNotNull(jobs.success), eq(jobs.success, false));
     case 'between':
       return isScheduledBetween(db, owner, term);
   }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Term } from '../../src/domain/search/term.ts';
 import { listJobs } from '../../src/store/jobs.ts';
 import { createEnvironment } from '../support/environment.ts';
+import { addUser } from '../support/jobs.ts';
 
 test('pages of a long list are parts of one order, from whichever end they are read', async () => {
   const env = await createEnvironment();
@@ -13,6 +14,7 @@ test('pages of a long list are parts of one order, from whichever end they are r
   await env.query('INSERT INTO jobs (user_id, name, name_key, command, cron, timezone, enabled, next_run) VALUES ?', [
     rows,
   ]);
+  await addUser(env, { id: 1, jobCount: count });
   const owner = { userId: 1, jobCount: count, jobsRevision: 0 };
   const ordered = await env.query<{ id: number; enabled: number }>(
     'SELECT id, enabled FROM jobs ORDER BY next_run, id',

@@ -7,7 +7,7 @@ import { canonicalZone } from '../../src/domain/timezone.ts';
 import { listJobs } from '../../src/store/jobs.ts';
 import { setTags } from '../../src/store/tags.ts';
 import { createEnvironment, type TestEnvironment } from '../support/environment.ts';
-import { addJob } from '../support/jobs.ts';
+import { addJob, addUser } from '../support/jobs.ts';
 
 let env: TestEnvironment;
 const owner = { userId: 1, jobCount: 120, jobsRevision: 0 };
@@ -21,6 +21,7 @@ const pick = <T>(list: T[], index: number): T => list[index % list.length] as T;
 
 beforeAll(async () => {
   env = await createEnvironment();
+  await addUser(env, { id: 1, jobCount: 120 });
   for (let n = 0; n < 120; n++) {
     const id = await addJob(env, {
       name: `${pick(NAMES, n)} ${n}`,

@@ -1,6 +1,6 @@
 import { foldName } from '../../src/domain/name.ts';
 import { insertId } from '../../src/store/database.ts';
-import { jobs } from '../../src/store/schema.ts';
+import { jobs, users } from '../../src/store/schema.ts';
 import type { TestEnvironment } from './environment.ts';
 
 type NewJob = Partial<typeof jobs.$inferInsert>;
@@ -22,6 +22,12 @@ export async function addJob({ db }: TestEnvironment, job: NewJob = {}): Promise
     nextRun: at,
   };
   return insertId(await db.insert(jobs).values({ ...row, ...due, ...job }));
+}
+
+/** Whose jobs they are, where a test needs the user's row. */
+export async function addUser({ db }: TestEnvironment, user: { id: number; jobCount: number }): Promise<void> {
+  const name = `user ${user.id}`;
+  await db.insert(users).values({ ...user, username: name, usernameKey: name, passwordDigest: '' });
 }
 
 /** The last full minute: an occurrence that has just passed. */
