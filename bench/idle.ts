@@ -6,8 +6,9 @@ import { processorMs, withChildren } from './processorTime.ts';
 import { type Figure, median, type Options, type Scenario } from './scenario.ts';
 
 /*
- * What an API and a worker with default settings take while there is nothing to do, how long each command needs to start, and
- * how the worker's memory grows with a command's output. Options: --seconds 60 --gigabytes 5
+ * What an API and a worker take while there is nothing to do, with default settings and as they are deployed (npm run build),
+ * how long each command needs to start, and how the worker's memory grows with a command's output.
+ * Options: --seconds 60 --gigabytes 5
  */
 export const idle: Scenario = {
   about: 'statements, processor time and memory of an idle API and worker; memory under 5 GB of output',

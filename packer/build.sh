@@ -11,7 +11,7 @@ if [[ ${1:-} =~ ^bjr ]]; then
   only=(-only "bjr.amazon-ebs.$1")
   shift
 fi
-[ -z "$(git status --porcelain -- src drizzle package.json package-lock.json packer)" ] \
+[ -z "$(git status --porcelain -- src tools/build.ts drizzle package.json package-lock.json packer)" ] \
   || { echo "There are changes that are not committed: an image is made of a commit." >&2; exit 1; }
 packer/release.sh .bjr/release/bjr.tar.gz
 mkdir -p .bjr/images

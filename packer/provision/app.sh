@@ -18,9 +18,12 @@ cd "$work/app"
 npm ci --omit=dev --no-audit --no-fund --loglevel=error
 npm sbom --package-lock-only --omit=dev --sbom-format cyclonedx > "$work/npm.cdx.json"
 
-# What does not start here is not put into the place of what does.
 node=node_modules/node/bin/node
-"$node" src/main.ts --version
+"$node" --disable-warning=ExperimentalWarning tools/build.ts
+rm -r src tools
+
+# What does not start here is not put into the place of what does.
+"$node" dist/main.js --version
 [ "$("$node" --version)" = "v$(jq -r .dependencies.node package.json)" ]
 
 chown -R root:root .

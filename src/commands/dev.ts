@@ -23,7 +23,7 @@ Ctrl-C stops all of it; a second Ctrl-C does not wait for running commands.`;
 type Env = Record<string, string | undefined>;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const MAIN = join(ROOT, 'src/main.ts');
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** As the images start the API and the worker (deploy/docker/bjr). */
 export const SMALL = '--max-semi-space-size=4';
 

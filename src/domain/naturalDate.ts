@@ -1,4 +1,5 @@
-import { type Chrono, en, es, fr, type ParsedResult, ru } from 'chrono-node';
+import { createRequire } from 'node:module';
+import type { Chrono, ParsedResult } from 'chrono-node';
 import { isIsoShaped, parseLocalDate } from './localDate.ts';
 import { fromLocal, offsetMsAt } from './zone.ts';
 
@@ -14,7 +15,16 @@ export interface DateOptions {
 
 /** No date is longer; the patterns for words take their time over long texts. */
 const LENGTH_MAX = 100;
-const READERS: Readonly<Record<string, Chrono>> = { en: en.casual, es: es.casual, fr: fr.casual, ru: ru.casual };
+const LANGUAGES = ['en', 'es', 'fr', 'ru'];
+const readers = new Map<string, Chrono>();
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first date in words of its language, which most processes never see: 6 MB for all. */
+function readerOf(language: string): Chrono | undefined {
+  if (!readers.has(language) && LANGUAGES.includes(language))
+    readers.set(language, (require(`chrono-node/${language}`) as { casual: Chrono }).casual);
+  return readers.get(language);
+}
 
 /** A date in ISO 8601 or in words ("tomorrow", "next friday 5pm", "in 2 hours"). Null for anything else. */
 export function parseDate(text: string, options: DateOptions): Date | null {
@@ -34,7 +44,8 @@ function isStorable(date: Date): boolean {
 function parseWords(text: string, options: DateOptions): Date | null {
   const languages = [...new Set([options.language ?? 'en', 'en'])];
   for (const language of languages) {
-    const found = READERS[language] && readWhole(READERS[language], text, options);
+    const reader = readerOf(language);
+    const found = reader && readWhole(reader, text, options);
     if (found) return toInstant(found, options.timezone);
   }
   return null;

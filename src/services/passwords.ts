@@ -67,7 +67,7 @@ function compute(task: NewTask): Promise<string | boolean> {
 /** One thread, started with the first task; one that dies is replaced by the next. */
 function startThread(): Worker {
   if (thread) return thread;
-  const started = new Worker(new URL('passwordThread.ts', import.meta.url));
+  const started = new Worker(new URL('./passwordThread.ts', import.meta.url));
   started.on('message', ({ id, result }: PasswordAnswer) => {
     waiting.get(id)?.resolve(result);
     waiting.delete(id);

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const SOURCE = fileURLToPath(new URL('../runner', import.meta.url));
-const STRIP = fileURLToPath(new URL('stripTypes.ts', import.meta.url));
+const STRIP = fileURLToPath(new URL('./stripTypes.ts', import.meta.url));
+/** Where BJR is deployed it is JavaScript already (tools/build.ts). */
+const IS_BUILT = import.meta.url.endsWith('.js');
 const ENTRY = 'main.mjs';
 
 let modules: [name: string, text: string][] | undefined;
@@ -22,12 +24,17 @@ export function writeRunnerCode(directory: string): string {
 }
 
 function readModules(): [string, string][] {
-  const args = ['--disable-warning=ExperimentalWarning', STRIP, SOURCE];
-  const texts = JSON.parse(execFileSync(process.execPath, args, { env: {}, encoding: 'utf8' })) as Record<
-    string,
-    string
-  >;
-  return Object.entries(texts).map(([name, text]) => [name.replace(/\.ts$/, '.mjs'), relink(text)]);
+  const texts = IS_BUILT ? readBuilt() : stripSources();
+  return texts.map(([name, text]) => [name.replace(/\.[jt]s$/, '.mjs'), relink(text)]);
 }
 
-const relink = (text: string) => text.replaceAll(/(from '\.\/\w+)\.ts'/g, "$1.mjs'");
+function readBuilt(): [string, string][] {
+  return readdirSync(SOURCE).map((name) => [name, readFileSync(join(SOURCE, name), 'utf8')]);
+}
+
+function stripSources(): [string, string][] {
+  const args = ['--disable-warning=ExperimentalWarning', STRIP, SOURCE];
+  return Object.entries(JSON.parse(execFileSync(process.execPath, args, { env: {}, encoding: 'utf8' })));
+}
+
+const relink = (text: string) => text.replaceAll(/(from '\.\/\w+)\.[jt]s'/g, "$1.mjs'");

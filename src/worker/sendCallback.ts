@@ -1,6 +1,4 @@
 import { createHmac } from 'node:crypto';
-import { createFetch } from 'ofetch';
-import { Agent, fetch, Headers } from 'undici';
 import { PrivateTarget, publicLookup, requirePublicHost } from './callbackTarget.ts';
 
 /** A callback as it goes out. */
@@ -36,12 +34,12 @@ const SHOWN_MAX = 200;
 const HEADER_BYTES_MAX = 16_384;
 
 export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets: boolean }): CallbackSender {
-  const connect = { timeout: TIMEOUT_MS, ...(!hasPrivateTargets && { lookup: publicLookup }) };
-  const agent = new Agent({ connect, maxHeaderSize: HEADER_BYTES_MAX, pipelining: 0 });
-  const request = createFetch({ fetch: fetch as unknown as typeof globalThis.fetch, Headers });
+  let client: ReturnType<typeof createClient> | undefined;
 
   const post = async (url: URL, callback: Callback, signal: AbortSignal) => {
     if (!hasPrivateTargets) requirePublicHost(url);
+    client ??= createClient(hasPrivateTargets);
+    const { agent, request } = await client;
     const response = await request.raw(withoutCredentials(url), {
       method: 'POST',
       body: callback.body,
@@ -77,8 +75,18 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
         return { status: null, error: explain(error) };
       }
     },
-    close: () => agent.destroy(),
+    close: async () => {
+      await (await client)?.agent.destroy();
+    },
   };
+}
+
+/** Loaded with the first callback, which many workers never send: 4 MB. */
+async function createClient(hasPrivateTargets: boolean) {
+  const [{ createFetch }, { Agent, fetch, Headers }] = await Promise.all([import('ofetch'), import('undici')]);
+  const connect = { timeout: TIMEOUT_MS, ...(!hasPrivateTargets && { lookup: publicLookup }) };
+  const agent = new Agent({ connect, maxHeaderSize: HEADER_BYTES_MAX, pipelining: 0 });
+  return { agent, request: createFetch({ fetch: fetch as unknown as typeof globalThis.fetch, Headers }) };
 }
 
 function headersOf({ body, deliveryId, secret, sentAt }: Callback): Record<string, string> {

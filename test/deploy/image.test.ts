@@ -29,7 +29,7 @@ describe('the image', () => {
       .filter((word) => !word.startsWith('--'))
       .map((path) => path.replace(/(deploy\/docker).*/, '$1'));
     const admitted = rest.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
-    expect(new Set(admitted)).toEqual(new Set([...sources, 'deploy']));
+    expect(new Set(admitted)).toEqual(new Set([...sources, 'tools', 'deploy']));
   });
 
   test('starts as nobody in particular, with its own process 1', () => {

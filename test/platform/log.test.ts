@@ -34,3 +34,11 @@ test('fields that could hold a secret are not written, at any level of an entry'
   expect(stdout.trim().split('\n')).toHaveLength(2);
   expect(stdout).not.toContain(PLANTED);
 });
+
+test('lines for people are text, on one line each', () => {
+  const script = `
+    import { createLog } from './src/platform/log.ts';
+    createLog({ level: 'info', format: 'pretty' }).info({ jobId: 7 }, 'It runs');`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+  expect(stdout).toMatch(/^\[[\d:.]+\] INFO: It runs \{"jobId":7\}\n$/);
+});

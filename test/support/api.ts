@@ -35,6 +35,11 @@ export interface CallOptions {
 export async function startApi(env: TestEnvironment, settings: Record<string, string> = {}): Promise<ApiServer> {
   const port = await findFreePort();
   const process = startProcess('api', { ...env.env, PORT: String(port), ...settings });
+  return connectApi(process, port);
+}
+
+/** Once that process, an API, is ready on that port. */
+export async function connectApi(process: Process, port: number): Promise<ApiServer> {
   await process.line((line) => String(line['msg']).startsWith('The API is ready'));
   const url = `http://127.0.0.1:${port}`;
 

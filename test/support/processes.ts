@@ -23,10 +23,12 @@ export interface Process {
 }
 
 export function startProcess(command: string, env: Record<string, string>, args: string[] = []): Process {
-  const child = spawn(process.execPath, [MAIN, command, ...args], {
-    env: { ...COMPILE_CACHE, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return startNode([MAIN, command, ...args], { ...COMPILE_CACHE, ...env });
+}
+
+/** The same with arguments of Node's and another main file. */
+export function startNode(args: string[], env: Record<string, string>): Process {
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const log: Record<string, unknown>[] = [];
   const text: string[] = [];
   let waiting: (() => void)[] = [];
@@ -67,7 +69,7 @@ export function startProcess(command: string, env: Record<string, string>, args:
       from = log.length;
       if (isOver)
         throw new Error(
-          `${command} ended before it said that:\n${[...text, ...log.map((l) => JSON.stringify(l))].join('\n')}`,
+          `${args.join(' ')} ended before it said that:\n${[...text, ...log.map((l) => JSON.stringify(l))].join('\n')}`,
         );
       await new Promise<void>((resolve) => waiting.push(resolve));
     }

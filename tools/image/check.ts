@@ -49,13 +49,25 @@ function look({ root, config }: BuiltImage): void {
     [],
   );
   const found = (path: string) => existsSync(join(root, path));
-  const wanted = ['src/main.ts', 'drizzle/meta/_journal.json', 'package.json', 'node_modules/hono'];
+  const wanted = ['dist/main.js', 'drizzle/meta/_journal.json', 'package.json', 'node_modules/hono'];
   expect(
     'all that it needs is there',
     wanted.filter((path) => !found(`opt/bjr/${path}`)),
     [],
   );
-  const others = ['.git', '.bjr', '.env', 'test', 'docs', 'chaos', 'deploy', 'node_modules/node', 'node_modules/.bin'];
+  const others = [
+    '.git',
+    '.bjr',
+    '.env',
+    'test',
+    'docs',
+    'chaos',
+    'deploy',
+    'src',
+    'tools',
+    'node_modules/node',
+    'node_modules/.bin',
+  ];
   expect(
     'and nothing else of the project',
     others.filter((path) => found(`opt/bjr/${path}`)),
@@ -70,7 +82,7 @@ function look({ root, config }: BuiltImage): void {
   expect('no settings of the machine that built it', existsSync(npmrc) && statSync(npmrc).size > 0, false);
   const state = statSync(join(root, 'var/lib/bjr'));
   expect('only bjr comes at its state', [state.uid, state.mode & 0o777], [10001, 0o700]);
-  expect('the sources are not to be written', statSync(join(root, 'opt/bjr/src')).uid, 0);
+  expect('the program is not to be written', statSync(join(root, 'opt/bjr/dist')).uid, 0);
 }
 
 /** By the lock file, which knows what production needs as well. */
