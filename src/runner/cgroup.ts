@@ -9,7 +9,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** Where a worker's runners are, beside the cgroups of its runs. */
 export const RUNNERS = 'runners';
-export const cgroupOf = (directory: string, runId: number) => join(directory, `run-${runId}`);
+/** `runner`: whose run it is, a name of its own among the worker's. */
+export const cgroupOf = (directory: string, runner: string, count: number) => join(directory, `run-${runner}-${count}`);
+export const cgroupsOf = (directory: string, runner: string) =>
+  foldersIn(directory)
+    .filter((name) => name.startsWith(`run-${runner}-`))
+    .map((name) => join(directory, name));
 
 /** A killed process goes at once unless the kernel holds it (a hung mount); no run waits for that. */
 const KILL_WAIT_MS = 2000;

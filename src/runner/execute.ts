@@ -67,7 +67,7 @@ function start(request: StartRequest, { directory, pipes, cgroups }: ExecutionOp
   const { env, owner, limits } = request;
   const program = prepareProgram(request, directory);
   const captures: Capture[] = [];
-  const cgroup = cgroups?.open(request.runId) ?? null;
+  const cgroup = cgroups?.open() ?? null;
   try {
     captures.push(createCapture(pipes, request));
     captures.push(createCapture(pipes, request));
@@ -76,7 +76,6 @@ function start(request: StartRequest, { directory, pipes, cgroups }: ExecutionOp
     const invocation = withLimits({ ...program, env }, limits, findBash(env));
     const outputs = captures.map(({ stdio }) => stdio);
     const startedAtMs = monotonicMs();
-    cgroup?.enter();
     const { interpreter } = program;
     const subprocess = inJobDirectory(request.cwd, owner, (cwd) =>
       launch(invocation, { cwd, request, interpreter, outputs }),

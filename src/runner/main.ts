@@ -25,11 +25,11 @@ const GRACE_WITHOUT_COORDINATOR_MS = 1000;
 const LAST_RESORT_MS = 5000;
 
 closeInheritedFiles();
-const [, , umask = '', cgroupDirectory = '', directory = ''] = process.argv;
+const [, , umask = '', cgroupDirectory = '', name = '', directory = ''] = process.argv;
 // For the commands: Node's spawn sets none. What the runner makes itself has its mode set.
 process.umask(umask);
 const pipes = createPipes(directory);
-const cgroups = createRunCgroups(cgroupDirectory);
+const cgroups = createRunCgroups(cgroupDirectory, name);
 const runs = new Map<number, { kill(reason: KillReason, graceMs: number): void; told: Promise<void> }>();
 let lastTurn = Promise.resolve();
 

@@ -13,8 +13,6 @@ import {
 
 /** The cgroup of one run. */
 export interface RunCgroup {
-  /** Before its command is started: whatever this process forks from now on is in it. */
-  enter(): void;
   kill(): void;
   /** Kills what is in it, and waits until it has gone. */
   empty(): Promise<void>;
@@ -23,8 +21,8 @@ export interface RunCgroup {
 }
 
 export interface RunCgroups {
-  /** Null where none can be had. */
-  open(runId: number): RunCgroup | null;
+  /** A new one, with this process in it: whatever is forked before the next call of any of these is. Null where none can be had. */
+  open(): RunCgroup | null;
   /** This process goes back to where no run is: others may look whether it lives. */
   goHome(): void;
   /** Removes what nobody is in; this process leaves too. */
@@ -33,29 +31,41 @@ export interface RunCgroups {
 
 const none: RunCgroups = { open: () => null, goHome: () => {}, close: () => {} };
 
+/** By then a quick command has ended, and its end has moved this process on. */
+const PREPARE_MS = 50;
+
 /**
- * `directory`: of this worker's cgroups; '' for none. A fork is where its parent is, so this process goes into the cgroup of
- * a run to start its command. It stays until the next start, or until that cgroup is to be killed or removed: on a busy
- * machine a move took 1 to 2 ms, a start 9.
+ * `directory`: of this worker's cgroups; '' for none. `runner`: its name, for theirs. A fork is where its parent is, so
+ * this process goes into the cgroup of a run to start its command. The kernel may make it wait for that, 10 ms on a machine
+ * that has nothing else to do (RCU; Linux: cgroup_procs_write_start), so it waits for the next start in the next run's already:
+ * it moves on when its last command has ended, or has run for a while.
  */
-export function createRunCgroups(directory: string): RunCgroups {
+export function createRunCgroups(directory: string, runner: string): RunCgroups {
   if (directory === '') return none;
   const home = join(directory, RUNNERS);
   const left = new Set<string>();
-  let at = home;
-  let isUsable = attempt('This runner has no cgroups', () => {
-    mkdirSync(home, { recursive: true });
-    moveInto(home);
-  });
+  let at = '';
+  /** Where this process is or was about to be, and no run has been. */
+  let prepared: string | null = null;
+  let count = 0;
+  let isUsable = true;
+  let timer: NodeJS.Timeout | undefined;
 
   const goTo = (cgroup: string) => {
     if (at === cgroup) return true;
-    isUsable = isUsable && attempt('Runs get no cgroups any more', () => moveInto(cgroup));
+    isUsable &&= attempt('Runs get no cgroups any more', () => {
+      mkdirSync(cgroup, { recursive: true });
+      moveInto(cgroup);
+    });
     if (isUsable) at = cgroup;
     return isUsable;
   };
+  const prepare = () => {
+    prepared ??= cgroupOf(directory, runner, ++count);
+    return goTo(prepared);
+  };
   /** False: it would be killed itself. */
-  const leave = (cgroup: string) => at !== cgroup || goTo(home);
+  const leave = (cgroup: string) => at !== cgroup || prepare();
 
   /** One at a time: what many daemons are in would be looked at with each run. */
   const removeOneLeft = () => {
@@ -65,12 +75,13 @@ export function createRunCgroups(directory: string): RunCgroups {
     if (!removeCgroup(oldest)) left.add(oldest);
   };
 
-  const open = (runId: number): RunCgroup | null => {
-    const cgroup = cgroupOf(directory, runId);
-    isUsable = isUsable && attempt('Runs get no cgroups any more', () => void mkdirSync(cgroup, { recursive: true }));
-    if (!isUsable) return null;
+  const open = (): RunCgroup | null => {
+    if (!prepare()) return null;
+    const cgroup = at;
+    prepared = null;
+    clearTimeout(timer);
+    timer = setTimeout(prepare, PREPARE_MS);
     return {
-      enter: () => void goTo(cgroup),
       kill: () => void (leave(cgroup) && attempt('A cgroup cannot be killed', () => killCgroup(cgroup))),
       empty: async () => {
         if (leave(cgroup)) await emptyCgroup(cgroup);
@@ -86,11 +97,14 @@ export function createRunCgroups(directory: string): RunCgroups {
   };
 
   const close = () => {
+    clearTimeout(timer);
     if (!isUsable) return;
     attempt('A runner cannot leave its cgroup', () => moveInto(dirname(directory)));
     removeUnused(directory);
   };
 
+  attempt('This runner has no cgroups', () => mkdirSync(home, { recursive: true }));
+  prepare();
   return { open, goHome: () => void goTo(home), close };
 }
 

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, type WorkerConfig } from '../platform/config.ts';
 import type { Log } from '../platform/log.ts';
 import {
-  cgroupOf,
+  cgroupsOf,
   emptyCgroup,
   foldersIn,
   isLeft,
@@ -22,8 +22,8 @@ import { findOwnCgroup } from './ownCgroup.ts';
 /** The cgroups of this worker's runs: made by its runners, as children of its own. */
 export interface JobCgroups {
   directory: string;
-  /** Ends what is in the cgroup of a run whose runner has died. */
-  end(runId: number): Promise<void>;
+  /** Ends what is in the cgroups of a runner that has died, but for daemons, and removes them. */
+  end(runner: string): Promise<void>;
   /** After the runners have gone. Daemons that runs have left keep theirs until a next worker finds them empty. */
   close(): void;
 }
@@ -51,7 +51,11 @@ export async function createJobCgroups(mode: WorkerConfig['jobCgroups'], log: Lo
   log.info({ directory }, 'Each run gets a cgroup of its own');
   return {
     directory,
-    end: (runId) => emptyCgroup(cgroupOf(directory, runId)),
+    async end(runner) {
+      const runs = cgroupsOf(directory, runner);
+      await emptyAll(runs);
+      for (const run of runs) removeCgroup(run);
+    },
     close: () => removeUnused(directory),
   };
 }
@@ -122,6 +126,11 @@ function isWorking(directory: string, name: string): boolean {
 
 async function sweepOne(directory: string): Promise<void> {
   const runs = foldersIn(directory).map((name) => join(directory, name));
-  await Promise.all(runs.filter((run) => !isLeft(run)).map(emptyCgroup));
+  await emptyAll(runs);
   removeUnused(directory);
+}
+
+/** All but what runs that ended by themselves have left. */
+async function emptyAll(runs: string[]): Promise<void> {
+  await Promise.all(runs.filter((run) => !isLeft(run)).map(emptyCgroup));
 }

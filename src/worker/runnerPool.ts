@@ -53,6 +53,7 @@ interface Run {
 }
 
 interface Runner {
+  name: string;
   process: RunnerProcess;
   running: number;
   isReady: boolean;
@@ -82,6 +83,7 @@ export function createRunnerPool(
   const runs = new Map<number, Run>();
   const runners = new Set<Runner>();
   let held: HoldRequest | null = null;
+  let count = 0;
   let deaths = 0;
   let isClosing = false;
 
@@ -98,8 +100,9 @@ export function createRunnerPool(
       loaded();
       void lose(runner, reason);
     };
-    const child = startRunner(log, { umask, cgroups: cgroups?.directory ?? '' }, { onMessage, onExit });
-    const runner: Runner = { process: child, running: 0, isReady: false, hasLoaded };
+    const name = String(++count);
+    const child = startRunner(log, { umask, cgroups: cgroups?.directory ?? '', name }, { onMessage, onExit });
+    const runner: Runner = { name, process: child, running: 0, isReady: false, hasLoaded };
     runners.add(runner);
   };
 
@@ -158,14 +161,10 @@ export function createRunnerPool(
     for (const { process } of lost) if (process) endOrphan(process);
     if (!isClosing) replace({ runner: runner.process.pid, reason });
     // What has left its group, and a command that the runner had no time to tell of.
-    await Promise.all(lost.map(({ request }) => endWhole(request)));
+    await cgroups?.end(runner.name).catch((err: unknown) => log.error({ err }, 'A cgroup cannot be killed'));
+    await Promise.all(lost.map(({ request }) => endMarked(request)));
     for (const run of lost)
       settle(run, unfinished(run, `The runner process of this command ${reason}; the command was ended.`));
-  };
-
-  const endWhole = async (request: Run['request']) => {
-    await cgroups?.end(request.runId).catch((error: unknown) => log.error({ err: error }, 'A cgroup cannot be killed'));
-    await endMarked(request);
   };
 
   const replace = (why: { runner?: number | undefined; err?: unknown; reason: string }) => {

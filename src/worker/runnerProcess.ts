@@ -20,6 +20,8 @@ export interface RunnerSettings {
   umask: number;
   /** The directory of the cgroups of runs; '' for none. */
   cgroups: string;
+  /** For the names of its cgroups. */
+  name: string;
 }
 
 export interface RunnerListeners {
@@ -41,9 +43,13 @@ const LAST_RESORT_MS = 8000;
  * Starts a runner: an empty environment, no open files but the standard ones and the channel, a session of its own. A
  * Ctrl-C, or a KILL to the coordinator's whole group, does not reach it, so it is there to end its commands.
  */
-export function startRunner(log: Log, { umask, cgroups }: RunnerSettings, listeners: RunnerListeners): RunnerProcess {
+export function startRunner(
+  log: Log,
+  { umask, cgroups, name }: RunnerSettings,
+  listeners: RunnerListeners,
+): RunnerProcess {
   const directory = mkdtempSync(join(tmpdir(), 'bjr-runner-'));
-  const child = fork(writeRunnerCode(directory), [umask.toString(8), cgroups, directory], {
+  const child = fork(writeRunnerCode(directory), [umask.toString(8), cgroups, name, directory], {
     env: {},
     execArgv: LEAN,
     detached: true,

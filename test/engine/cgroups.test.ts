@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { StartRequest } from '../../src/runner/protocol.ts';
@@ -90,7 +91,9 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const cgroupOf = (id: number) => join(cgroups.directory, `run-${id}`);
+  /** While nothing runs: the one in which the runner waits for the next run. */
+  const ofRuns = () => readdirSync(cgroups.directory).filter((name) => name.startsWith('run-'));
+  const tell = "sed -n 's/^0::.*bjr-/bjr-/p' /proc/self/cgroup";
   const request = (command: string, options: Partial<StartRequest> = {}) => ({
     runId: ++runId,
     command,
@@ -109,7 +112,6 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
   const escapedIn = (file: string) => Number(readFileSync(file, 'utf8'));
 
   test('is in it from its first instant, whatever it is started by', async () => {
-    const tell = "sed -n 's/^0::.*bjr-/bjr-/p' /proc/self/cgroup";
     const limits = { nice: 1, memoryBytesMax: 0, processesMax: 0, fileBytesMax: 0 };
     const ways: [string, Partial<StartRequest>][] = [
       [tell, {}],
@@ -119,12 +121,38 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
         ? [[tell, { owner: { uid: 61_001, gid: 61_001 } }] as [string, Partial<StartRequest>]]
         : []),
     ];
+    const seen = new Set<string>();
     for (const [command, options] of ways) {
       const asked = request(command, options);
       const exit = await pool.execute(asked, () => {});
-      expect(exit.stdout).toBe(`${cgroupOf(asked.runId).slice(dirname(cgroups.directory).length + 1)}\n`);
-      expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+      expect(exit.stdout).toMatch(/^bjr-[\w-]+\/run-1-\d+\n$/);
+      expect(seen.has(exit.stdout)).toBe(false);
+      seen.add(exit.stdout);
+      expect(existsSync(join(dirname(cgroups.directory), exit.stdout.trim()))).toBe(false);
     }
+    expect(ofRuns()).toHaveLength(1);
+  });
+
+  test.each([
+    ['at once', 0],
+    ['after a while', 200],
+  ])("is in no other run's when that goes on and it starts %s", async (_, pauseMs) => {
+    const go = join(folder, `go-${pauseMs}`);
+    const wait = `${tell}; until [ -e ${go} ]; do sleep 0.05; done`;
+    const [first, second] = [request(`${wait}; sleep 300`), request(wait)];
+    const ended = pool.execute(first, () => {});
+    await delay(pauseMs);
+    const { promise: started, resolve } = Promise.withResolvers<number>();
+    const succeeded = pool.execute(second, resolve);
+    await started;
+    expect(ofRuns().length).toBeGreaterThanOrEqual(2);
+    pool.kill(first.runId, 'canceled', 0);
+    const { killReason, stdout } = await ended;
+    writeFileSync(go, '');
+    const exit = await succeeded;
+    expect([killReason, exit.exitCode]).toEqual(['canceled', 0]);
+    expect(exit.stdout).not.toBe(stdout);
+    expect(ofRuns()).toHaveLength(1);
   });
 
   test.each(['timed_out', 'canceled', 'drained', 'lease_lost'] as const)(
@@ -140,7 +168,7 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
       }
       expect((await finished).killReason).toBe(reason);
       expect(isRunning(escapedIn(file))).toBe(false);
-      expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+      expect(ofRuns()).toHaveLength(1);
     },
   );
 
@@ -164,7 +192,7 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     process.kill(escapedIn(file), 'SIGKILL');
     await until(() => !isRunning(escapedIn(file)), 'its end');
     await pool.execute(request('true'), () => {});
-    expect(existsSync(cgroupOf(asked.runId))).toBe(false);
+    expect(ofRuns()).toHaveLength(1);
   });
 
   describe('of a worker that was killed together with its runners', () => {
@@ -184,7 +212,7 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
       const [own] = readdirSync(dirname(cgroups.directory)).filter((name) => name.includes(`-${coordinator?.pid}-`));
       const directory = join(dirname(cgroups.directory), own ?? 'none');
       await until(() => [file, daemon].every((name) => spawnSync('test', ['-s', name]).status === 0), 'the escapes');
-      await until(() => !isRunning(second) && existsSync(join(directory, 'run-2', 'left')), 'its end by itself');
+      await until(() => !isRunning(second) && existsSync(join(directory, 'run-1-2', 'left')), 'its end by itself');
       process.kill(runner, 'SIGSTOP');
       coordinator.kill('SIGKILL');
       process.kill(runner, 'SIGKILL');
