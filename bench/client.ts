@@ -2,7 +2,15 @@
 export type Client = (method: string, path: string, body?: unknown) => Promise<any>;
 
 export async function signIn(url: string, username = 'admin', password = 'password1234'): Promise<Client> {
-  const call = async (method: string, path: string, body: unknown, authorization: string) => {
+  const { auth_token: token } = (await call(url, '')('POST', '/authenticate', { username, password })) as any;
+  return call(url, token);
+}
+
+export const withoutToken = (url: string): Client => call(url, '');
+
+const call =
+  (url: string, authorization: string): Client =>
+  async (method, path, body) => {
     const response = await fetch(url + path, {
       method,
       headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
@@ -11,6 +19,3 @@ export async function signIn(url: string, username = 'admin', password = 'passwo
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return response.json();
   };
-  const { auth_token: token } = (await call('POST', '/authenticate', { username, password }, '')) as any;
-  return (method, path, body) => call(method, path, body, token);
-}

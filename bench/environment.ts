@@ -57,7 +57,7 @@ export async function withServers<T>(
       },
       async start(env, command, settings = {}) {
         const log = join(folder, `${command}-${programs.size}.log`);
-        const line = command === 'bareApi' ? [BARE_API] : [SMALL, main, command];
+        const line = BARE[command] ?? [SMALL, main, command];
         const program = await startProgram(line, { ...env.env, ...settings }, log);
         programs.add(program);
         return program;
@@ -72,8 +72,12 @@ export async function withServers<T>(
   }
 }
 
-const BARE_API = fileURLToPath(new URL('bareApi.ts', import.meta.url));
-type Command = 'api' | 'worker' | 'bareApi';
+const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+type Command = 'api' | 'worker' | 'bareApi' | 'bareWorker';
+const BARE: Partial<Record<Command, string[]>> = {
+  bareApi: [fileOf('bareApi.ts')],
+  bareWorker: [fileOf('bareWorker.mjs')],
+};
 
 async function runProgram(env: Record<string, string>, args: string[]): Promise<number> {
   const beganMs = performance.now();

@@ -2,24 +2,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestEnvironment } from '../test/support/environment.ts';
 import { until } from '../test/support/processes.ts';
 import { runLoops } from './bareLoops.ts';
-import { type Client, signIn } from './client.ts';
-import { withServers } from './environment.ts';
+import { signIn, withoutToken } from './client.ts';
+import { type BenchServers, withServers } from './environment.ts';
 import { type Figure, median, type Options, percentile, type Scenario } from './scenario.ts';
 
 /*
  * How late commands start, by their own clock: the first thing that each does is to print it, so what bash needs to get
- * there is counted. One API and one worker with default settings. Options: --minutes 5 --runs 200
+ * there is counted. One worker with default settings, and for run_now an API. Options: --minutes 5 (0: run_now only) --runs 200
  */
 export const lag: Scenario = {
   about: 'how late commands start: one, 100 and 1,000 at an instant, and by run_now (six minutes)',
   measure: (options) =>
     withServers(options, async (servers) => {
       const env = await servers.createDatabase();
-      await servers.start(env, 'worker');
-      const api = await servers.start(env, 'api');
-      const client = await signIn(api.url);
-      const byHand = await measureRunNow(env, client, options);
-      return [...(await measureSchedules(env, options)), ...byHand];
+      const worker = await servers.start(env, 'worker');
+      const minutes = options.number('minutes', 5, 1);
+      const bySchedule = minutes > 0 ? await measureSchedules(env, minutes, options) : [];
+      await worker.stop();
+      return [...bySchedule, ...(await measureRunNow(servers, options))];
     }),
 };
 
@@ -35,8 +35,7 @@ const GROUPS = [
 /** When the 1,000 are long done. */
 const BARE_AT_SECOND = 45;
 
-async function measureSchedules(env: TestEnvironment, options: Options): Promise<Figure[]> {
-  const minutes = options.number('minutes', 5, 1);
+async function measureSchedules(env: TestEnvironment, minutes: number, options: Options): Promise<Figure[]> {
   const first = await schedule(env);
   const bare: number[] = [];
   for (let minute = 0; minute < minutes; minute++) {
@@ -93,11 +92,40 @@ async function figuresOf({ query }: TestEnvironment, { jobs, minutes, bareSecond
   return [...figures, { ...last, baseline: { what: 'execa, 2 processes', value: bareSeconds }, goal: { atMost: 1.3 } }];
 }
 
-async function measureRunNow(env: TestEnvironment, client: Client, options: Options): Promise<Figure[]> {
+/** In turns with the least that does the same: the statements, a message each, and the start. Waits for the end of each run. */
+async function measureRunNow(servers: BenchServers, options: Options): Promise<Figure[]> {
   const runs = options.number('runs', 200, 20);
-  const job = await client('POST', '/job_api', { name: 'by hand', cron: '0 0 1 1 *', command: COMMAND });
-  const { id } = job.object;
-  const runOnce = async () => {
+  const runOnce = await prepareRunNow(servers, 'api', 'worker');
+  const runBare = await prepareRunNow(servers, 'bareApi', 'bareWorker');
+  for (let warmUp = 0; warmUp < 10; warmUp++) {
+    await runOnce();
+    await runBare();
+  }
+  options.say(`${runs} runs by hand …`);
+  const found: number[] = [];
+  const bare: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    found.push(await runOnce());
+    bare.push(await runBare());
+  }
+  return [
+    ...spread('run_now, request to start', found, { p50: 10, p99: 30 }),
+    ...spread('the same by bare processes', bare, {}),
+  ];
+}
+
+/** Returns what runs a job once and tells how many milliseconds after the request its command began. */
+async function prepareRunNow(servers: BenchServers, api: 'api' | 'bareApi', worker: 'worker' | 'bareWorker') {
+  const env = await servers.createDatabase();
+  await servers.start(env, worker);
+  const { url } = await servers.start(env, api);
+  const [name, cron] = ['by hand', '0 0 1 1 *'];
+  const client = api === 'api' ? await signIn(url) : withoutToken(url);
+  const columns = 'user_id, name, name_key, command, cron, timezone, state';
+  await env.query(`INSERT INTO jobs (${columns}) VALUES ?`, [[[ADMIN, name, name, COMMAND, cron, 'UTC', 'idle']]]);
+  const [job] = await env.query<{ id: number }>('SELECT id FROM jobs WHERE name = ?', [name]);
+  const id = job?.id;
+  return async () => {
     const askedAtMs = Date.now();
     await client('POST', `/job_api/${id}/run_now`);
     await until(
@@ -110,10 +138,6 @@ async function measureRunNow(env: TestEnvironment, client: Client, options: Opti
     );
     return Number(row?.ms) - askedAtMs;
   };
-  for (let warmUp = 0; warmUp < 10; warmUp++) await runOnce();
-  const found: number[] = [];
-  for (let run = 0; run < runs; run++) found.push(await runOnce());
-  return spread('run_now, request to start', found, { p50: 10, p99: 30 });
 }
 
 function spread(what: string, ms: number[], goals: { p50?: number; p99?: number }): Figure[] {

@@ -282,7 +282,7 @@ const commands = {
   ),
   JOB_CGROUPS: setting(
     z.enum(['auto', 'on', 'off']).default('auto'),
-    'whether each run gets a [cgroup of its own](reliability.md#where-it-ends): `auto` where it can be had and costs a start less than 2 ms; with `on` a worker that cannot have them does not start',
+    'whether each run gets a [cgroup of its own](reliability.md#where-it-ends): `auto` where it can be had and costs a run less than 2 ms; with `on` a worker that cannot have them does not start',
   ),
   JOB_PATH: setting(
     z.string().default('/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'),

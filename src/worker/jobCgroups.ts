@@ -30,7 +30,7 @@ export interface JobCgroups {
 
 export type Usable = { parent: string; moveMs: number } | { reason: string };
 
-/** Kernels before 6.18 may wait for every processor in turn (RCU): a start would take several times as long. */
+/** Kernels before 6.18 may wait for every processor in turn (RCU) with each move, however closely they follow each other. */
 const MOVE_MS_MAX = 2;
 const TRIES = 5;
 /** Moves that follow each other closely share that wait. */
@@ -64,7 +64,7 @@ export async function createJobCgroups(mode: WorkerConfig['jobCgroups'], log: Lo
 export function judge(mode: WorkerConfig['jobCgroups'], usable: Usable): Usable {
   if ('reason' in usable || mode === 'on' || usable.moveMs <= MOVE_MS_MAX) return usable;
   const ms = usable.moveMs.toFixed(1);
-  return { reason: `this kernel takes ${ms} ms to move a process, and each run would start so much later` };
+  return { reason: `this kernel takes ${ms} ms to move a process, and a runner would stand still so long for each run` };
 }
 
 /** By doing it: a child is put into a cgroup, and killed with it. */
