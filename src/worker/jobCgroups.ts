@@ -64,7 +64,9 @@ export async function createJobCgroups(mode: WorkerConfig['jobCgroups'], log: Lo
 export function judge(mode: WorkerConfig['jobCgroups'], usable: Usable): Usable {
   if ('reason' in usable || mode === 'on' || usable.moveMs <= MOVE_MS_MAX) return usable;
   const ms = usable.moveMs.toFixed(1);
-  return { reason: `this kernel takes ${ms} ms to move a process, and a runner would stand still so long for each run` };
+  return {
+    reason: `this kernel takes ${ms} ms to move a process, and a runner would stand still so long for each run`,
+  };
 }
 
 /** By doing it: a child is put into a cgroup, and killed with it. */
