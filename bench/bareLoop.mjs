@@ -27,8 +27,9 @@ const work = async () => {
 };
 await start();
 console.log('ready');
-process.stdin.once('data', async () => {
+const startAll = async () => {
   await Promise.all(Array.from({ length: Number(concurrency) }, work));
   console.log('done');
   process.stdin.once('end', () => process.exit());
-});
+};
+process.stdin.once('data', () => void startAll());

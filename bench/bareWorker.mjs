@@ -71,11 +71,12 @@ async function work() {
     });
   const redis = new Redis({ host: env.REDIS_HOST, port: Number(env.REDIS_PORT) });
   await redis.subscribe('bare-wake');
-  redis.on('message', async () => {
+  const runDue = async () => {
     const claimed = await claim();
     runner.send(claimed.job.command);
     const [output] = await once(runner, 'message');
     await record(claimed, output);
-  });
+  };
+  redis.on('message', () => void runDue());
   console.log('{"msg":"The worker is ready"}');
 }

@@ -2,7 +2,7 @@
 export type Client = (method: string, path: string, body?: unknown) => Promise<any>;
 
 export async function signIn(url: string, username = 'admin', password = 'password1234'): Promise<Client> {
-  const { auth_token: token } = (await call(url, '')('POST', '/authenticate', { username, password })) as any;
+  const { auth_token: token } = await call(url, '')('POST', '/authenticate', { username, password });
   return call(url, token);
 }
 
