@@ -21,7 +21,7 @@ if ! is_installed; then
   until (set -C; echo $$ > "$lock") 2>/dev/null; do
     holder=$(cat "$lock" 2>/dev/null || true)
     if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
-      [ -n "${told:-}" ] || echo "Waiting for process $holder, which is installing the packages …"
+      [ -n "${told:-}" ] || echo "Waiting for process $holder, which is installing the packages …" >&2
       told=1
       sleep 0.5
     else
@@ -30,10 +30,10 @@ if ! is_installed; then
   done
   trap 'rm -f "$lock"' EXIT
   if ! is_installed; then
-    echo "Installing the packages (once; about a minute) …"
+    echo "Installing the packages (once; about a minute) …" >&2
     # By the lock file, but not `npm ci`, which refuses one that lacks the optional packages of other platforms: not every
     # registry has them all. The machine's own Node may be older than what the packages ask for: they run on npm's.
-    npm install --no-save --no-audit --no-fund --loglevel=error
+    npm install --no-save --no-audit --no-fund --loglevel=error >&2
     cp package-lock.json "$stamp"
   fi
   rm -f "$lock"

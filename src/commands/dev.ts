@@ -8,6 +8,7 @@ import { startDatabase } from '../embedded/database.ts';
 import { takeLock } from '../embedded/lockFile.ts';
 import { isPortFree } from '../embedded/port.ts';
 import { startRedis } from '../embedded/redis.ts';
+import { loadConfig } from '../platform/config.ts';
 import { onStopSignals } from './stopSignals.ts';
 
 const HELP = `bin/dev: BJR with all that it needs, for development and for trying it out.
@@ -45,13 +46,16 @@ export async function runDev(args: string[], env: Env): Promise<number> {
     );
   }
   try {
+    const settings = withDefaults(env, home);
+    // All that is wrong with them, and before anything is fetched or started.
+    loadConfig(settings);
     if (!(await isPortFree(port))) {
       return complain(
         `Port ${port} is taken by another program. Stop that, or use another port: PORT=${port + 1} bin/dev`,
       );
     }
     if (values.fresh) rmSync(join(home, 'data'), { recursive: true, force: true });
-    return await withServers(env, home, (settings) => supervise(settings, url));
+    return await withServers(settings, home, () => supervise(settings, url));
   } catch (error) {
     return complain(error instanceof Error ? error.message : String(error));
   } finally {
@@ -59,14 +63,22 @@ export async function runDev(args: string[], env: Env): Promise<number> {
   }
 }
 
-/** Starts the servers that the settings do not name, and stops them in the end whatever happens. */
-async function withServers(env: Env, home: string, work: (settings: Env) => Promise<number>): Promise<number> {
-  const common = { toolsDir: join(home, 'servers'), path: env['PATH'] ?? '', onProgress };
-  const stops: (() => Promise<void>)[] = [];
+function withDefaults(env: Env, home: string): Env {
   const settings: Env = { NODE_ENV: 'development', LOG_FORMAT: 'pretty', ...env };
   settings['SECRET_KEY_BASE'] ||= keepSecret(home);
+  return settings;
+}
+
+/**
+ * Starts the servers that the settings do not name, adds them to the settings, and stops them in the end whatever happens.
+ * Meanwhile a file of them is there for other commands (bin/bjr).
+ */
+async function withServers(settings: Env, home: string, work: () => Promise<number>): Promise<number> {
+  const common = { toolsDir: join(home, 'servers'), path: settings['PATH'] ?? '', onProgress };
+  const stops: (() => Promise<void>)[] = [];
+  const file = join(home, 'dev.env');
   try {
-    if (!env['BJR_DATABASE_HOST']) {
+    if (!settings['BJR_DATABASE_HOST']) {
       onProgress('Starting the private database …');
       const directory = join(home, 'data/database');
       const database = await startDatabase({ ...common, kinds: ['mysql', 'mariadb'], directory, isThrowaway: false });
@@ -76,15 +88,17 @@ async function withServers(env: Env, home: string, work: (settings: Env) => Prom
       settings['BJR_DATABASE_USERNAME'] = database.username;
       settings['BJR_DATABASE_PASSWORD'] = database.password;
     }
-    if (!env['REDIS_HOST']) {
+    if (!settings['REDIS_HOST']) {
       onProgress('Starting the private Redis …');
       const redis = await startRedis({ ...common, directory: join(home, 'data/redis') });
       stops.push(redis.stop);
       settings['REDIS_HOST'] = redis.host;
       settings['REDIS_PORT'] = String(redis.port);
     }
-    return await work(settings);
+    writeSettings(file, settings);
+    return await work();
   } finally {
+    rmSync(file, { force: true });
     await Promise.all(stops.map((stop) => stop()));
   }
 }
@@ -97,6 +111,14 @@ function keepSecret(home: string): string {
   mkdirSync(home, { recursive: true });
   if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });
   return readFileSync(file, 'utf8');
+}
+
+/** What these names are set to, for `node --env-file`. */
+function writeSettings(file: string, settings: Env): void {
+  const lines = Object.entries(settings).filter(([name]) => /^(?:BJR_|REDIS_|NODE_ENV$|SECRET_KEY_BASE$)/.test(name));
+  // One of an earlier time would keep its mode.
+  rmSync(file, { force: true });
+  writeFileSync(file, lines.map(([name, value]) => `${name}=${JSON.stringify(value)}\n`).join(''), { mode: 0o600 });
 }
 
 async function supervise(settings: Env, url: string): Promise<number> {

@@ -12,7 +12,7 @@ export function runOpenApi(args: string[]): number {
     return 0;
   }
   if (readFileSync(FILE, 'utf8') === text) return 0;
-  console.error('openapi.json is not what the routes say. Write it anew: node src/main.ts openapi > openapi.json');
+  console.error('openapi.json is not what the routes say. Write it anew: bin/bjr openapi > openapi.json');
   return 1;
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type About, aboutSetting, SECTIONS } from '../platform/settings.ts';
 
 const FILE = new URL('../../docs/configuration.md', import.meta.url);
-const BEGIN = '<!-- Written by: node src/main.ts settings --write -->\n';
+const BEGIN = '<!-- Written by: bin/bjr settings --write -->\n';
 const END = '<!-- End of what is written. -->\n';
 
 /** Prints what settings there are, as Markdown; with --check compares that with docs/configuration.md, with --write puts it there. */
@@ -17,7 +17,7 @@ export function runSettings(args: string[]): number {
   const next = putBetween(page, text);
   if (args.includes('--write')) writeFileSync(FILE, next);
   else if (page !== next) {
-    console.error('docs/configuration.md is not what src/platform/settings.ts says. node src/main.ts settings --write');
+    console.error('docs/configuration.md is not what src/platform/settings.ts says. bin/bjr settings --write');
     return 1;
   }
   return 0;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { findFreePort } from '../../src/embedded/port.ts';
 import { isRunning, type Process, startProcess, until } from '../support/processes.ts';
 
 const SERVERS = fileURLToPath(new URL('../../.bjr/servers', import.meta.url));
+const BJR = fileURLToPath(new URL('../../bin/bjr', import.meta.url));
 const environment = { PATH: process.env['PATH'] ?? '' };
 let home: string;
 let port: number;
@@ -51,8 +52,21 @@ test('bin/dev serves from nothing, refuses a second one, and Ctrl-C leaves no pr
   expect(second.text.join('\n')).toContain(
     `bin/dev is running here already: http://127.0.0.1:${port}, process ${dev.pid}`,
   );
+  const settings = join(home, 'dev.env');
+  expect(statSync(settings).mode & 0o777).toBe(0o600);
+  const doctor = spawnSync(BJR, ['doctor', 'api'], { env: { ...environment, BJR_HOME: home }, encoding: 'utf8' });
+  expect(doctor.stdout).toMatch(/^ok +migrations/m);
   expect(await dev.end('SIGINT')).toBe(0);
   expect(leftOvers()).toBe('');
+  expect(existsSync(settings)).toBe(false);
+});
+
+test('settings that are wrong are told, all of them, before anything is started', async () => {
+  const wrong = { PORT: '99999', WORKER_CONCURRENCY: 'abc' };
+  const dev = startProcess('dev', { ...environment, BJR_HOME: home, ...wrong });
+  expect(await dev.ended).toBe(1);
+  expect(dev.text.join('\n')).toMatch(/PORT: .*\n.*WORKER_CONCURRENCY: /);
+  expect(dev.text.join('\n')).not.toContain('Starting');
 });
 
 test('what an earlier one that was killed left running is stopped, and the data is still there', async () => {
