@@ -10,7 +10,7 @@ import { type Figure, type Options, type Scenario, timed } from './scenario.ts';
 /*
  * What size costs: tick, claim, lists and searches at 1,000,000 jobs against 10,000; pages of a job with 5,000,000 runs
  * against one with 5,000; a purge while claims go on. The data are made anew each time, and are gone after it.
- * Options: --jobs 1000000 --runs 5000000 --purge 1000000 --requests 5 --seconds 10 (a round)
+ * Options: --jobs 1000000 --runs 5000000 (0: the jobs only) --purge 1000000 --requests 5 --seconds 10 (a round)
  */
 export const scale: Scenario = {
   about: '1,000,000 jobs against 10,000, 5,000,000 runs of a job against 5,000, and a purge while claims go on',
@@ -20,10 +20,15 @@ export const scale: Scenario = {
       async (servers) => {
         const small = await fillJobs(servers, options, SMALL_JOBS);
         const large = await fillJobs(servers, options, options.number('jobs', 1_000_000, 100_000));
-        const figures = [large.figure, ...(await measureTick(options, { small: small.env, large: large.env }))];
+        const databasePid = servers.pids.database;
+        const figures = [
+          large.figure,
+          ...(await measureTick(options, { small: small.env, large: large.env, databasePid })),
+        ];
         figures.push(...(await measureLists(options, servers, { small, large })));
         const { env } = large;
         const runs = options.number('runs', 5_000_000, 500_000);
+        if (runs === 0) return figures;
         const [few, many] = [
           { jobId: 1001, runs: SMALL_RUNS },
           { jobId: 1002, runs },
