@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { SMALL } from '../../src/commands/dev.ts';
 import { findLinters } from '../support/deployTools.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -36,5 +37,11 @@ describe('the image', () => {
     const last = (instruction: string) => dockerfile.match(new RegExp(`^${instruction} .*$`, 'gm'))?.at(-1);
     expect(last('USER')).toBe('USER 10001:10001');
     expect(last('ENTRYPOINT')).toBe('ENTRYPOINT ["tini", "--", "bjr"]');
+  });
+
+  test('starts what was built, as the machines do, and with the memory that is measured', () => {
+    expect(read('deploy/docker/bjr')).toContain(`exec node ${SMALL} /opt/bjr/dist/main.js "$@"`);
+    for (const name of ['api', 'worker'])
+      expect(read(`packer/systemd/bjr-${name}.service`)).toContain(`/bin/node ${SMALL} dist/main.js ${name}\n`);
   });
 });
