@@ -30,7 +30,7 @@ const listPaths = (jobs: number) => ({
   'first page, failed': '/job_api?expression=failed',
   'first page, tag:nightly': '/job_api?expression=tag:nightly',
   'first page, name:backup': '/job_api?expression=name:backup',
-  // One job of 10,000, and 199 of 1,000,000.
+  // One job of 10,000, and 280 of 1,000,000.
   'first page, name:9999': '/job_api?expression=name:9999',
   'first page, command:9999': '/job_api?expression=command:9999',
   'first page, running': '/job_api?expression=running',
