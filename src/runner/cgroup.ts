@@ -9,10 +9,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** Where a worker's runners are, beside the cgroups of its runs. */
 export const RUNNERS = 'runners';
-/** `runner`: whose run it is, a name of its own among the worker's. */
+/** `runner`: whose run it is, a name of its own among those of the worker's. */
 export const cgroupOf = (directory: string, runner: string, count: number) => join(directory, `run-${runner}-${count}`);
+/** None where the last runner has taken the directory along. */
 export const cgroupsOf = (directory: string, runner: string) =>
-  foldersIn(directory)
+  (existsSync(directory) ? foldersIn(directory) : [])
     .filter((name) => name.startsWith(`run-${runner}-`))
     .map((name) => join(directory, name));
 

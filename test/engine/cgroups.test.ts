@@ -76,18 +76,21 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
   let cgroups: JobCgroups;
   let pool: RunnerPool;
   let runId = 0;
+  const complaints: string[] = [];
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'bjr-cgroups-test-'));
     const found = await createJobCgroups('on', log);
     if (!found) throw new Error('There are none');
     cgroups = found;
-    pool = createRunnerPool(1, log, { cgroups });
+    const heard = pino({ level: 'error' }, { write: (line: string) => void complaints.push(line) });
+    pool = createRunnerPool(1, heard, { cgroups });
     await pool.ready();
   });
   afterAll(async () => {
     await pool.close();
     expect(existsSync(cgroups.directory)).toBe(false);
+    expect(complaints).toEqual([]);
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -182,6 +185,7 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     process.kill(parentOf(command), 'SIGKILL');
     await finished;
     expect([command, escapedIn(file)].filter(isRunning)).toEqual([]);
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('A runner died')]);
   });
 
   test('may leave a daemon when it ends by itself, and the cgroup goes after that', async () => {
