@@ -269,6 +269,22 @@ const MUTATIONS: Mutation[] = [
     noticedBy: { test: 'test/engine/runnerPool.test.ts' },
   },
   {
+    name: 'a frozen session lives for ever',
+    changes: [
+      {
+        file: 'src/store/database.ts',
+        find: 'const SILENCE_MAX_SECONDS = 25',
+        replace: 'const SILENCE_MAX_SECONDS = 25_000',
+      },
+    ],
+    noticedBy: { test: 'test/store/frozenHolder.test.ts' },
+  },
+  {
+    name: 'runs share a cgroup',
+    changes: [{ file: 'src/runner/runCgroups.ts', find: '    prepared = null;\n', replace: '' }],
+    noticedBy: { test: 'test/engine/cgroups.test.ts' },
+  },
+  {
     name: 'cgroups of runs are not killed',
     changes: [
       { file: 'src/runner/cgroup.ts', find: '  killCgroup(cgroup);\n', replace: '' },
