@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { adopt } from './leave.ts';
 import { processorMs } from './processorTime.ts';
 
 export interface Loops {
@@ -25,7 +26,7 @@ export interface LoopsFound {
 
 /** By lean processes that do nothing but start them, from the moment when all of them are ready. */
 export async function runLoops({ how, processes, commands, concurrency }: Loops): Promise<LoopsFound> {
-  const args = [how, commands / processes, concurrency / processes].map(String);
+  const args = [how, Math.ceil(commands / processes), Math.ceil(concurrency / processes)].map(String);
   const loops = Array.from({ length: processes }, () => startLoop(args));
   await Promise.all(loops.map(({ heard }) => heard('ready')));
   const pids = loops.map(({ child }) => child.pid ?? 0);
@@ -39,10 +40,12 @@ export async function runLoops({ how, processes, commands, concurrency }: Loops)
 }
 
 function startLoop(args: string[]) {
-  const child: ChildProcess = spawn(process.execPath, ['--max-semi-space-size=1', LOOP, ...args], {
-    env: { PATH },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child: ChildProcess = adopt(
+    spawn(process.execPath, ['--max-semi-space-size=1', LOOP, ...args], {
+      env: { PATH },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  );
   if (!child.stdout) throw new Error('A loop has no output');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const heard = async (word: string) => {
@@ -56,7 +59,8 @@ function startLoop(args: string[]) {
 export async function runXargs({ commands, concurrency }: Pick<Loops, 'commands' | 'concurrency'>): Promise<number> {
   const script = `seq ${commands} | xargs -P ${concurrency} -I {} /bin/bash -c 'echo hi' >/dev/null`;
   const beganMs = performance.now();
-  const [code] = await once(spawn('/bin/bash', ['-c', script], { env: { PATH }, stdio: 'ignore' }), 'exit');
+  const shell = adopt(spawn('/bin/bash', ['-c', script], { env: { PATH }, stdio: 'ignore' }));
+  const [code] = await once(shell, 'exit');
   if (code !== 0) throw new Error(`xargs ended with ${code}`);
   return commands / ((performance.now() - beganMs) / 1000);
 }

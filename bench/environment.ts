@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { seedFirstStart } from '../src/services/seed.ts';
 import { createEnvironment, type TestEnvironment } from '../test/support/environment.ts';
 import { buildProgram } from '../test/support/program.ts';
 import { startThrowawayServers } from '../test/support/servers.ts';
+import { adopt, stopChild, stopChildren, whileStoppable } from './leave.ts';
 import type { Options } from './scenario.ts';
 
 /** Servers of a measurement's own, with the durability that they have by default, and the program as the images have it. */
@@ -39,14 +40,21 @@ export async function withServers<T>(
   args: string[] = [],
 ): Promise<T> {
   options.say(`starting ${options.databaseKind} and Redis …`);
-  const servers = await startThrowawayServers(options.databaseKind, { isDurable: true, args });
-  const folder = mkdtempSync(join(tmpdir(), 'bjr-bench-'));
-  const main = buildProgram(join(folder, 'program'));
-  Object.assign(process.env, servers.env);
+  const starting = startThrowawayServers(options.databaseKind, { isDurable: true, args });
+  const folder = mkdtempSync(join(tmpdir(), 'program-'));
   const environments: TestEnvironment[] = [];
-  const programs = new Set<Program>();
-  try {
-    return await work({
+  let programs = 0;
+  const stop = async () => {
+    await stopChildren();
+    // The databases go with their server. It also ends a statement that a connection still waits for.
+    const stopping = starting.then((servers) => servers.stop());
+    await Promise.allSettled([...environments.map((env) => env.disconnect()), stopping]);
+  };
+  return whileStoppable(stop, async () => {
+    const servers = await starting;
+    Object.assign(process.env, servers.env);
+    const main = buildProgram(join(folder, 'program'));
+    return work({
       pids: servers.pids,
       async createDatabase() {
         const env = await createEnvironment({ LOG_LEVEL: 'info', STATE_DIRECTORY: join(folder, 'state') });
@@ -56,20 +64,13 @@ export async function withServers<T>(
         return env;
       },
       async start(env, command, settings = {}) {
-        const log = join(folder, `${command}-${programs.size}.log`);
+        const log = join(folder, `${command}-${++programs}.log`);
         const line = BARE[command] ?? [SMALL, main, command];
-        const program = await startProgram(line, { ...env.env, ...settings }, log);
-        programs.add(program);
-        return program;
+        return startProgram(line, { ...env.env, ...settings }, log);
       },
       run: ({ env }, command) => runProgram(env, [main, ...command]),
     });
-  } finally {
-    await Promise.all([...programs].map((program) => program.stop()));
-    await Promise.all(environments.map((env) => env.close()));
-    await servers.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -81,7 +82,7 @@ const BARE: Partial<Record<Command, string[]>> = {
 
 async function runProgram(env: Record<string, string>, args: string[]): Promise<number> {
   const beganMs = performance.now();
-  const child = spawn(process.execPath, args, { env, stdio: 'ignore' });
+  const child = adopt(spawn(process.execPath, args, { env, stdio: 'ignore' }));
   const [code] = await once(child, 'exit');
   // 1: the doctor has found something.
   if (code !== 0 && code !== 1) throw new Error(`${args.join(' ')} ended with ${code}`);
@@ -92,23 +93,19 @@ async function startProgram(args: string[], env: Record<string, string>, log: st
   const port = await findFreePort();
   const beganMs = performance.now();
   const output = openSync(log, 'w');
-  const child: ChildProcess = spawn(process.execPath, args, {
-    env: { ...env, PORT: String(port) },
-    stdio: ['ignore', output, output],
-  });
+  const child = adopt(
+    spawn(process.execPath, args, { env: { ...env, PORT: String(port) }, stdio: ['ignore', output, output] }),
+  );
   closeSync(output);
   while (!/"msg":"The (?:worker|API) is ready/.test(readFileSync(log, 'utf8'))) {
-    if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended at once:\n${readFileSync(log, 'utf8')}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`${args.join(' ')} ended at once:\n${readFileSync(log, 'utf8')}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return {
     pid: child.pid ?? 0,
     url: `http://127.0.0.1:${port}`,
     startMs: performance.now() - beganMs,
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
+    stop: () => stopChild(child),
   };
 }

@@ -5,6 +5,7 @@ import { engine } from './engine.ts';
 import { fleet } from './fleet.ts';
 import { idle } from './idle.ts';
 import { lag } from './lag.ts';
+import { keepNothing } from './leave.ts';
 import { list } from './list.ts';
 import { describeMachine } from './machine.ts';
 import { printTable, writeMarkdown } from './report.ts';
@@ -29,6 +30,7 @@ if (argv.includes('--help') || unknown.length > 0) {
 
 const options = readOptions(argv);
 const markdown = argv.includes('--markdown') ? argv[argv.indexOf('--markdown') + 1] : undefined;
+keepNothing();
 console.log(await describeMachine(options.databaseKind));
 for (const [name, { measure }] of Object.entries(SCENARIOS)) {
   if (names.length > 0 && !names.includes(name)) continue;
