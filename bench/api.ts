@@ -5,15 +5,17 @@ import { alternate, type Figure, median, type Options, type Scenario } from './s
 
 /*
  * Requests a second to the API against a bare Hono app that makes the same statements and does nothing else (bareApi.ts), in
- * turns, from eight connections; and what a flood of sign-ins does to the others. Options: --jobs 10000 --requests 2000
+ * turns, from eight connections; and what a flood of sign-ins does to the others.
  */
 export const api: Scenario = {
   about: 'requests a second against a bare app with the same SQL; the answers under a flood of sign-ins',
+  minutes: 6,
+  options: { jobs: { value: 10_000, quick: 500 }, requests: { value: 2000, quick: 200 } },
   measure: (options) =>
     withServers(options, async (servers) => {
       const env = await servers.createDatabase();
       options.say('filling a database …');
-      await fill(env, options.number('jobs', 10_000, 500));
+      await fill(env, options.number('jobs'));
       const settings = { LOGIN_ATTEMPTS_MAX: '10000' };
       const { url } = await servers.start(env, 'api', settings);
       const bare = (await servers.start(env, 'bareApi')).url;
@@ -21,13 +23,13 @@ export const api: Scenario = {
       const figures: Figure[] = [];
       for (const { what, goal, ...load } of ROUTES) {
         const ask = (server: string) => async () => {
-          const count = options.number('requests', 2000, 200);
+          const count = options.number('requests');
           const found = await sendLoad({ clients: 8, count, token, ...load, url: server + load.path });
           return found.requestsPerSecond;
         };
         // The first requests of a process compile its code.
         await Promise.all([ask(url)(), ask(bare)()]);
-        const found = await alternate(options, { bare: ask(bare), api: ask(url) });
+        const found = await alternate(options, `requests/s for ${what}`, { bare: ask(bare), api: ask(url) });
         figures.push({
           what,
           unit: 'requests/s',
@@ -57,7 +59,7 @@ const ROUTES: Route[] = [
 /** The 99th percentile of a page of jobs, alone and while wrong passwords come as fast as they are refused. */
 async function measureFlood(options: Options, url: string, token: string): Promise<Figure> {
   const page = async () => {
-    const count = options.number('requests', 2000, 200);
+    const count = options.number('requests');
     const found = await sendLoad({ method: 'GET', url: `${url}/job_api`, token, clients: 2, count, expected: [200] });
     return found.p99Ms;
   };

@@ -4,13 +4,16 @@ import { type BenchServers, withServers } from './environment.ts';
 import { processorMs, withChildren } from './processorTime.ts';
 import { alternateAll, type Figure, mapValues, type Options, type Scenario } from './scenario.ts';
 
+export const DRAIN_OPTIONS = { jobs: { value: 2000, quick: 200 }, concurrency: { value: 8 } };
+
 /*
  * Runs a second where many jobs are due at once, from due to recorded, against bare loops in lean processes; and what a run
  * takes of the processors, all in all: commands, runners, coordinator, database and Redis.
- * Options: --jobs 2000 --concurrency 8
  */
 export const drain: Scenario = {
   about: 'runs a second of 2,000 due jobs, by one runner and by two, against bare loops',
+  minutes: 6,
+  options: DRAIN_OPTIONS,
   measure: (options) =>
     withServers(options, async (servers) => {
       const size = drainSize(options);
@@ -44,8 +47,8 @@ export const drain: Scenario = {
 };
 
 export const drainSize = (options: Options) => ({
-  jobs: options.number('jobs', 2000, 200),
-  concurrency: options.number('concurrency', 8),
+  jobs: options.number('jobs'),
+  concurrency: options.number('concurrency'),
 });
 
 interface Comparison {

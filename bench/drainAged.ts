@@ -1,15 +1,17 @@
 import { type LoopsFound, runLoops } from './bareLoops.ts';
-import { drainSize, processorFigure, startDrained } from './drain.ts';
+import { DRAIN_OPTIONS, drainSize, processorFigure, startDrained } from './drain.ts';
 import { withServers } from './environment.ts';
 import { alternateAll, type Scenario } from './scenario.ts';
 
-/* The drain again by a worker that has been up for 20,000 runs. Options: --jobs 2000 --concurrency 8 --runs 20000 */
+/* The drain again by a worker that has been up for 20,000 runs. */
 export const drainAged: Scenario = {
   about: 'the drain by two runners once the worker has made 20,000 runs',
+  minutes: 6,
+  options: { ...DRAIN_OPTIONS, runs: { value: 20_000, quick: 400 } },
   measure: (options) =>
     withServers(options, async (servers) => {
       const size = drainSize(options);
-      const runs = options.number('runs', 20_000, 400);
+      const runs = options.number('runs');
       const work = {
         'execa, 2 processes': () => runLoops({ how: 'execa', processes: 2, commands: size.jobs, ...size }),
         'two runners': await startDrained(servers, { runners: 2, ...size }),

@@ -17,15 +17,21 @@ import { type Figure, median, type Scenario } from './scenario.ts';
 /*
  * The engine's own cost: many jobs due at once, claimed and recorded by the worker's own code with nothing executed between,
  * against the least SQL that changes the same rows, in turns. All claimers share one process, as their database shares the
- * machine; each has a worker's pool and a worker's recording. Options: --jobs 15000 --slots 50 --claimers 8 (1, 8 and 40)
+ * machine; each has a worker's pool and a worker's recording.
  */
 export const engine: Scenario = {
   about: 'claim → record without a process: runs/s, CPU and statements a run, against bare SQL on the same rows',
+  minutes: 6,
+  options: {
+    jobs: { value: 15_000, quick: 1000 },
+    slots: { value: 50 },
+    claimers: { value: 0, least: 0, about: '0: 1, 8 and 40' },
+  },
   measure: (options) =>
     withServers(options, async (servers) => {
-      const jobs = options.number('jobs', 15_000, 1000);
-      const slots = options.number('slots', 50);
-      const only = options.number('claimers', 0);
+      const jobs = options.number('jobs');
+      const slots = options.number('slots');
+      const only = options.number('claimers');
       const env = await servers.createDatabase();
       await addJobs(env, jobs);
       const retried = { count: 0 };

@@ -5,14 +5,16 @@ import type { Figure, Scenario } from './scenario.ts';
 
 /*
  * One run an occurrence, by a fleet: three workers with two runners each; election is off for two of them, so that two or
- * three lead at a time. Options: --minutes 3 --jobs 300
+ * three lead at a time.
  */
 export const fleet: Scenario = {
-  about: 'one run an occurrence, by three workers of which two lead by force (four minutes)',
+  about: 'one run an occurrence, by three workers of which two lead by force',
+  minutes: 4,
+  options: { minutes: { value: 3, quick: 1 }, jobs: { value: 300, quick: 50 } },
   measure: (options) =>
     withServers(options, async (servers) => {
-      const minutes = options.number('minutes', 3, 1);
-      const jobs = options.number('jobs', 300, 50);
+      const minutes = options.number('minutes');
+      const jobs = options.number('jobs');
       const env = await servers.createDatabase();
       const first = Math.ceil((Date.now() + 10_000) / 60_000) * 60_000;
       for (let n = 0; n < jobs; n++) await addJob(env, { state: 'idle', nextRun: new Date(first), command: 'echo hi' });

@@ -8,10 +8,11 @@ import { type Figure, median, type Options, type Scenario } from './scenario.ts'
 /*
  * What an API and a worker take while there is nothing to do, with default settings and as they are deployed (npm run build),
  * how long each command needs to start, and how the worker's memory grows with a command's output.
- * Options: --seconds 60 --gigabytes 5
  */
 export const idle: Scenario = {
   about: 'statements, processor time and memory of an idle API and worker; memory under 5 GB of output',
+  minutes: 3,
+  options: { seconds: { value: 60, quick: 10 }, gigabytes: { value: 5, quick: 1 } },
   measure: (options) =>
     withServers(options, async (servers) => {
       const env = await servers.createDatabase();
@@ -33,9 +34,14 @@ export const idle: Scenario = {
 };
 
 /** Those that end by themselves, from start to end. */
-async function measureCommands({ run }: BenchServers, env: TestEnvironment, { rounds }: Options): Promise<Figure[]> {
+async function measureCommands(
+  { run }: BenchServers,
+  env: TestEnvironment,
+  { rounds, say }: Options,
+): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const command of ['migrate', 'doctor', 'openapi', 'settings', '--version']) {
+    say(`bjr ${command} …`);
     const found: number[] = [];
     for (let round = 0; round < rounds; round++) found.push(await run(env, [command]));
     figures.push({ what: `bjr ${command}, start to end`, unit: 'ms', value: median(found) });
@@ -44,16 +50,16 @@ async function measureCommands({ run }: BenchServers, env: TestEnvironment, { ro
 }
 
 async function measureIdle({ query }: TestEnvironment, worker: number, options: Options): Promise<Figure[]> {
-  const seconds = options.number('seconds', 60, 10);
+  const seconds = options.number('seconds');
   const pids = withChildren(worker);
   // After the first pass of everything.
+  options.say(`5 seconds for the first pass of everything, then ${seconds} seconds idle …`);
   await delay(5000);
   const statements = async () => {
     const [row] = await query<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Questions'");
     return Number(row?.Value);
   };
   const [before, usedMs] = [await statements(), processorMs(pids)];
-  options.say(`idle for ${seconds} seconds …`);
   await delay(seconds * 1000);
   const asked = (await statements()) - before - 1;
   return [
@@ -75,7 +81,7 @@ const memory = (what: string, pid: number): Figure => ({
 });
 
 async function measureOutput(servers: BenchServers, options: Options): Promise<Figure> {
-  const gigabytes = options.number('gigabytes', 5, 1);
+  const gigabytes = options.number('gigabytes');
   const env = await servers.createDatabase();
   const { pid } = await servers.start(env, 'worker', { RUNNERS: '1' });
   const total = () =>

@@ -8,15 +8,20 @@ import { type Figure, median, type Options, percentile, type Scenario } from './
 
 /*
  * How late commands start, by their own clock: the first thing that each does is to print it, so what bash needs to get
- * there is counted. One worker with default settings, and for run_now an API. Options: --minutes 5 (0: run_now only) --runs 200
+ * there is counted. One worker with default settings, and for run_now an API.
  */
 export const lag: Scenario = {
-  about: 'how late commands start: one, 100 and 1,000 at an instant, and by run_now (six minutes)',
+  about: 'how late commands start: one, 100 and 1,000 at an instant, and by run_now',
+  minutes: 7,
+  options: {
+    minutes: { value: 5, quick: 1, least: 0, about: '0: run_now only' },
+    runs: { value: 200, quick: 20, about: 'by run_now' },
+  },
   measure: (options) =>
     withServers(options, async (servers) => {
       const env = await servers.createDatabase();
       const worker = await servers.start(env, 'worker');
-      const minutes = options.number('minutes', 5, 1);
+      const minutes = options.number('minutes');
       const bySchedule = minutes > 0 ? await measureSchedules(env, minutes, options) : [];
       await worker.stop();
       return [...bySchedule, ...(await measureRunNow(servers, options))];
@@ -37,10 +42,20 @@ const BARE_AT_SECOND = 45;
 
 async function measureSchedules(env: TestEnvironment, minutes: number, options: Options): Promise<Figure[]> {
   const first = await schedule(env);
+  const at = (minute: number, second: number) => delay(first + minute * 60_000 + second * 1000 - Date.now());
+  options.say(`waiting for the full minute at ${new Date(first).toISOString().slice(11, 19)} …`);
   const bare: number[] = [];
   for (let minute = 0; minute < minutes; minute++) {
-    options.say(`minute ${minute + 1} of ${minutes} …`);
-    await delay(first + minute * 60_000 + BARE_AT_SECOND * 1000 - Date.now());
+    for (const { jobs, seconds } of GROUPS) {
+      const [second = '0'] = seconds;
+      await at(minute, Number(second));
+      const instants = seconds.map((one) => `:${one.padStart(2, '0')}`).join(', ');
+      options.say(
+        `minute ${minute + 1} of ${minutes}: ${jobs === 1 ? '1 job' : `${jobs} jobs at once`} at ${instants} …`,
+      );
+    }
+    await at(minute, BARE_AT_SECOND);
+    options.say(`minute ${minute + 1} of ${minutes}: 1000 starts by bare loops …`);
     bare.push(1000 / (await runLoops({ how: 'execa', processes: 2, commands: 1000, concurrency: 10 })).rate);
   }
   await env.query('UPDATE jobs SET enabled = 0');
@@ -94,7 +109,7 @@ async function figuresOf({ query }: TestEnvironment, { jobs, minutes, bareSecond
 
 /** In turns with the least that does the same: the statements, a message each, and the start. Waits for the end of each run. */
 async function measureRunNow(servers: BenchServers, options: Options): Promise<Figure[]> {
-  const runs = options.number('runs', 200, 20);
+  const runs = options.number('runs');
   const runOnce = await prepareRunNow(servers, 'api', 'worker');
   const runBare = await prepareRunNow(servers, 'bareApi', 'bareWorker');
   for (let warmUp = 0; warmUp < 10; warmUp++) {

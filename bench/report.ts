@@ -1,9 +1,9 @@
 import { appendFileSync } from 'node:fs';
 import { type Figure, format, isMet, ratioOf } from './scenario.ts';
 
-const HEAD = ['measured', 'value', 'baseline', 'ratio', 'goal', 'met'];
+const HEAD = ['measured', 'value', 'baseline', 'ratio', 'goal (of the ratio, else of the value)', 'met'];
 
-function cells(figure: Figure): string[] {
+function cells(figure: Figure, isQuick: boolean): string[] {
   const { what, unit, value, baseline, goal } = figure;
   const ratio = ratioOf(figure);
   const met = isMet(figure);
@@ -13,12 +13,13 @@ function cells(figure: Figure): string[] {
     baseline ? `${format(baseline.value)} ${unit} (${baseline.what})` : '',
     ratio === null ? '' : ratio.toFixed(2),
     goal ? ('atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`) : '',
-    met === null ? '' : met ? 'yes' : 'NO',
+    met === null ? '' : isQuick ? '-' : met ? 'yes' : 'NO',
   ];
 }
 
-export function printTable(figures: Figure[]): void {
-  const rows = [HEAD, ...figures.map(cells)];
+/** A quick one is not judged. */
+export function printTable(figures: Figure[], isQuick: boolean): void {
+  const rows = [HEAD, ...figures.map((figure) => cells(figure, isQuick))];
   const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   for (const row of rows)
     console.log(
@@ -27,11 +28,13 @@ export function printTable(figures: Figure[]): void {
         .join('  ')
         .trimEnd(),
     );
+  if (isQuick && figures.some(({ goal }) => goal))
+    console.log('No goal is judged: --quick measures too little for that.');
 }
 
 /** Appends the lines to a file, for docs/performance.md. */
-export function writeMarkdown(file: string, figures: Figure[]): void {
+export function writeMarkdown(file: string, figures: Figure[], isQuick: boolean): void {
   const line = (row: string[]) => `| ${row.join(' | ')} |`;
-  const rows = [line(HEAD), line(HEAD.map(() => '---')), ...figures.map((figure) => line(cells(figure)))];
+  const rows = [line(HEAD), line(HEAD.map(() => '---')), ...figures.map((figure) => line(cells(figure, isQuick)))];
   appendFileSync(file, `${rows.join('\n')}\n\n`);
 }

@@ -7,16 +7,19 @@ import { alternate, type Scenario } from './scenario.ts';
 
 const log = pino({ level: 'error' });
 
-/* What a runner costs on top of bare execa, without a database. Options: --starts 1000 --concurrency 8 --runners 1 */
+/* What a runner costs on top of a bare loop of starts by execa, without a database. */
 export const runner: Scenario = {
   about: 'starts a second by a runner alone, driven over its channel, against a bare loop; with cgroups and without',
+  minutes: 3,
+  options: { starts: { value: 1000, quick: 200 }, concurrency: { value: 8 }, runners: { value: 1 } },
+  isWithoutServers: true,
   async measure(options) {
-    const commands = options.number('starts', 1000, 200);
-    const concurrency = options.number('concurrency', 8);
-    const processes = options.number('runners', 1);
+    const commands = options.number('starts');
+    const concurrency = options.number('concurrency');
+    const processes = options.number('runners');
     const cgroups = await createJobCgroups('auto', log);
     const sizes = { runners: processes, commands, concurrency };
-    const found = await alternate(options, {
+    const found = await alternate(options, 'starts/s', {
       bare: async () => (await runLoops({ how: 'execa', processes, commands, concurrency })).rate,
       runner: () => runRunners(sizes, null),
       cgroups: () => runRunners(sizes, cgroups),

@@ -10,16 +10,23 @@ import { type Figure, type Options, type Scenario, timed } from './scenario.ts';
 /*
  * What size costs: tick, claim, lists and searches at 1,000,000 jobs against 10,000; pages of a job with 5,000,000 runs
  * against one with 5,000; a purge while claims go on. The data are made anew each time, and are gone after it.
- * Options: --jobs 1000000 --runs 5000000 (0: the jobs only) --purge 1000000 --requests 5 --seconds 10 (a round)
  */
 export const scale: Scenario = {
   about: '1,000,000 jobs against 10,000, 5,000,000 runs of a job against 5,000, and a purge while claims go on',
+  minutes: 60,
+  options: {
+    jobs: { value: 1_000_000, quick: 100_000, least: 1000 },
+    runs: { value: 5_000_000, quick: 500_000, least: 0, about: '0: the jobs only' },
+    purge: { value: 1_000_000, quick: 50_000 },
+    requests: { value: 5, quick: 3 },
+    seconds: { value: 10, quick: 3, about: 'of claims, a round' },
+  },
   measure: (options) =>
     withServers(
       options,
       async (servers) => {
         const small = await fillJobs(servers, options, SMALL_JOBS);
-        const large = await fillJobs(servers, options, options.number('jobs', 1_000_000, 100_000));
+        const large = await fillJobs(servers, options, options.number('jobs'));
         const databasePid = servers.pids.database;
         const figures = [
           large.figure,
@@ -27,7 +34,7 @@ export const scale: Scenario = {
         ];
         figures.push(...(await measureLists(options, servers, { small, large })));
         const { env } = large;
-        const runs = options.number('runs', 5_000_000, 500_000);
+        const runs = options.number('runs');
         if (runs === 0) return figures;
         const [few, many] = [
           { jobId: 1001, runs: SMALL_RUNS },

@@ -76,7 +76,7 @@ async function runPaths({ query }: TestEnvironment, { jobId, runs }: History) {
 
 /** A round: each page some times; medians. */
 function pagesOf<Name extends string>(get: Client, options: Options, paths: Record<Name, string>) {
-  const requests = options.number('requests', 5, 3);
+  const requests = options.number('requests');
   return async () => {
     const times: Record<string, number> = {};
     for (const [name, path] of Object.entries<string>(paths)) {

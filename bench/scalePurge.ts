@@ -13,8 +13,8 @@ const CLAIMED_AT_ONCE = 50;
 
 /** The leader's removal of a deleted job's runs while others claim and record, against claims that have the database to themselves. */
 export async function measurePurge(options: Options, env: TestEnvironment, jobId: number): Promise<Figure[]> {
-  const purged = options.number('purge', 1_000_000, 50_000);
-  const seconds = options.number('seconds', 10, 3);
+  const purged = options.number('purge');
+  const seconds = options.number('seconds');
   await env.query('DELETE FROM jobs WHERE id = ?', [jobId]);
   await env.query('INSERT INTO purges VALUES (?, UTC_TIMESTAMP(6) - INTERVAL 1 DAY)', [jobId]);
   const retried = { count: 0 };

@@ -2,7 +2,23 @@
 export interface Scenario {
   /** One line for `npm run bench -- --help`. */
   about: string;
+  /** About how long it takes by default. */
+  minutes: number;
+  /** Its own options: help, check and `Options.number` know them from here. */
+  options: Record<string, NumberOption>;
+  /** Where it starts no database. */
+  isWithoutServers?: true;
   measure(options: Options): Promise<Figure[]>;
+}
+
+export interface NumberOption {
+  /** The default. */
+  value: number;
+  /** The default of `--quick`, if another. */
+  quick?: number;
+  /** 1, if nothing else is said. */
+  least?: number;
+  about?: string;
 }
 
 /** A line of the table. */
@@ -22,40 +38,21 @@ export interface Options {
   rounds: number;
   /** To see that it works: few rounds, small numbers; its figures say little. */
   isQuick: boolean;
-  /** `--name 5`, or the fallback; `quick` is the fallback of `--quick`. */
-  number(name: string, fallback: number, quick?: number): number;
+  /** Of an option that the scenario declares: as given, or its default. */
+  number(name: string): number;
   /** Progress, on standard error. */
   say(line: string): void;
-}
-
-const ROUNDS = 5;
-
-export function readOptions(argv: string[]): Options {
-  const given = (name: string) =>
-    argv.includes(`--${name}`) ? Number(argv[argv.indexOf(`--${name}`) + 1]) : undefined;
-  const isQuick = argv.includes('--quick');
-  const number: Options['number'] = (name, fallback, quick = fallback) => {
-    const value = given(name) ?? (isQuick ? quick : fallback);
-    if (!Number.isFinite(value)) throw new Error(`--${name} needs a number`);
-    return value;
-  };
-  return {
-    databaseKind: argv.includes('--mariadb') ? 'mariadb' : 'mysql',
-    rounds: number('rounds', ROUNDS, 1),
-    isQuick,
-    number,
-    say: (line) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`),
-  };
 }
 
 /** Measures each of several things once a round, one after the other, and returns the medians. */
 export async function alternate<Name extends string>(
   options: Options,
+  unit: string,
   work: Record<Name, () => Promise<number>>,
 ): Promise<Record<Name, number>> {
-  const wrap = (one: () => Promise<number>) => async () => ({ value: await one() });
+  const wrap = (one: () => Promise<number>) => async (): Promise<Record<string, number>> => ({ [unit]: await one() });
   const found = await alternateAll(options, mapValues(work, wrap));
-  return mapValues(found, ({ value }) => value);
+  return mapValues(found, (figures) => figures[unit] ?? Number.NaN);
 }
 
 /** The same, where each tells several numbers. */
@@ -68,7 +65,9 @@ export async function alternateAll<Name extends string, Found extends { [key in 
     for (const name of Object.keys(work) as Name[]) {
       const found = await work[name]();
       all[name].push(found);
-      const figures = Object.entries<number>(found).map(([key, value]) => `${key} ${format(value)}`);
+      const figures = Object.entries<number>(found)
+        .filter(([, value]) => !Number.isNaN(value))
+        .map(([key, value]) => `${key} ${format(value)}`);
       say(`round ${round}, ${name}: ${figures.join(', ')}`);
     }
   }
