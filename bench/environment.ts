@@ -94,7 +94,10 @@ async function startProgram(args: string[], env: Record<string, string>, log: st
   const beganMs = performance.now();
   const output = openSync(log, 'w');
   const child = adopt(
-    spawn(process.execPath, args, { env: { ...env, PORT: String(port) }, stdio: ['ignore', output, output] }),
+    spawn(process.execPath, args, {
+      env: { ...env, PORT: String(port), TMPDIR: tmpdir() },
+      stdio: ['ignore', output, output],
+    }),
   );
   closeSync(output);
   while (!/"msg":"The (?:worker|API) is ready/.test(readFileSync(log, 'utf8'))) {
