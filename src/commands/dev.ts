@@ -9,6 +9,7 @@ import { takeLock } from '../embedded/lockFile.ts';
 import { isPortFree } from '../embedded/port.ts';
 import { startRedis } from '../embedded/redis.ts';
 import { loadConfig } from '../platform/config.ts';
+import { environment } from '../platform/settings.ts';
 import { onStopSignals } from './stopSignals.ts';
 
 const HELP = `bin/dev: BJR with all that it needs, for development and for trying it out.
@@ -113,13 +114,22 @@ function keepSecret(home: string): string {
   return readFileSync(file, 'utf8');
 }
 
-/** What these names are set to, for `node --env-file`. */
+/** All settings, for `node --env-file`: bin/bjr. */
 function writeSettings(file: string, settings: Env): void {
-  const lines = Object.entries(settings).filter(([name]) => /^(?:BJR_|REDIS_|NODE_ENV$|SECRET_KEY_BASE$)/.test(name));
+  const lines = Object.keys(environment.shape).flatMap((name) => {
+    const value = settings[name];
+    return value === undefined ? [] : `${name}=${quote(value)}\n`;
+  });
   // One of an earlier time would keep its mode.
   rmSync(file, { force: true });
-  writeFileSync(file, lines.map(([name, value]) => `${name}=${JSON.stringify(value)}\n`).join(''), { mode: 0o600 });
+  writeFileSync(file, lines.join(''), { mode: 0o600 });
 }
+
+/** Such a file has no escapes, but three kinds of quotes. Between double ones, which come last, `\n` is a line's end. */
+const quote = (value: string) => {
+  const mark = ["'", '`', '"'].find((one) => !value.includes(one)) ?? "'";
+  return `${mark}${value}${mark}`;
+};
 
 async function supervise(settings: Env, url: string): Promise<number> {
   const migrated = await start('migrate', settings).ended;

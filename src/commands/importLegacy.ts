@@ -20,6 +20,8 @@ const INCOMPLETE = 3;
 /** Two imports at once would take the same rows. */
 const LOCK = 'bjr-import';
 const KEEP_ALIVE_MS = 5000;
+const LOCK_LOST =
+  'The connection that kept other imports away is gone (this process was stopped, or the database was). Start the import again: it goes on where it was.';
 
 export async function runImportLegacy(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({
@@ -43,13 +45,17 @@ export async function runImportLegacy(args: string[], config: Config): Promise<n
   const lock = await db.dedicate();
   // The lock goes with its connection, and a silent one is given up.
   const keepAlive = setInterval(() => void lock.query('DO 0', []).catch(() => {}), KEEP_ALIVE_MS);
+  const lockLost = new Promise<never>((_, reject) => {
+    lock.onLost(() => reject(new Error(LOCK_LOST)));
+  });
+  lockLost.catch(() => {});
   try {
     await requireSchema(db);
     const [row] = await lock.query('SELECT GET_LOCK(?, 0) AS held', [`${LOCK}:${config.database.name}`.slice(0, 64)]);
     if (row?.['held'] !== 1) throw new Error('Another import is under way');
     const source = await openLegacySource(config.legacyDatabase);
     try {
-      const report = await importLegacy({
+      const importing = importLegacy({
         db,
         source,
         isDryRun: values['dry-run'],
@@ -58,6 +64,8 @@ export async function runImportLegacy(args: string[], config: Config): Promise<n
         outputBytesMax: config.worker.outputBytesMax,
         onProgress: ({ table, done, total }) => console.error(`${table}: ${done} of ${total}`),
       });
+      importing.catch(() => {});
+      const report = await Promise.race([importing, lockLost]);
       console.log(report.print());
       console.log(values['dry-run'] ? '\nNothing was written: this was a dry run.' : '\nDone.');
       return report.isComplete() ? 0 : INCOMPLETE;

@@ -23,7 +23,7 @@ export interface RunCgroup {
 export interface RunCgroups {
   /** A new one, with this process in it: whatever is forked before the next call of any of these is. Null where none can be had. */
   open(): RunCgroup | null;
-  /** This process goes back to where no run is: others may look whether it lives. */
+  /** This process goes back to where no run is, and stays: others may look whether it lives. */
   goHome(): void;
   /** Removes what nobody is in; this process leaves too. */
   close(): void;
@@ -48,24 +48,48 @@ export function createRunCgroups(directory: string, runner: string): RunCgroups 
   /** Where this process is or was about to be, and no run has been. */
   let prepared: string | null = null;
   let count = 0;
-  let isUsable = true;
+  let isAtHome = false;
+  let hasComplained = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const goTo = (cgroup: string) => {
+  /** Complains once for all tries until one succeeds. */
+  const goTo = (cgroup: string): boolean => {
     if (at === cgroup) return true;
-    isUsable &&= attempt('Runs get no cgroups any more', () => {
+    try {
       mkdirSync(cgroup, { recursive: true });
       moveInto(cgroup);
-    });
-    if (isUsable) at = cgroup;
-    return isUsable;
+      at = cgroup;
+      return true;
+    } catch (error) {
+      if (!hasComplained) console.error(`No cgroups for runs: ${messageOf(error)}`);
+      hasComplained = true;
+      return false;
+    }
   };
-  const prepare = () => {
+
+  const prepare = (): boolean => {
+    if (isAtHome) return false;
     prepared ??= cgroupOf(directory, runner, ++count);
-    return goTo(prepared);
+    if (goTo(prepared)) {
+      hasComplained = false;
+      return true;
+    }
+    // Else the next command would be in the last one's.
+    goTo(home);
+    return false;
   };
+
+  const goHome = () => {
+    clearTimeout(timer);
+    isAtHome = true;
+    goTo(home);
+  };
+
   /** False: it would be killed itself. */
-  const leave = (cgroup: string) => at !== cgroup || prepare();
+  const leave = (cgroup: string): boolean => {
+    if (at === cgroup) prepare();
+    return at !== cgroup;
+  };
 
   /** One at a time: what many daemons are in would be looked at with each run. */
   const removeOneLeft = () => {
@@ -88,8 +112,7 @@ export function createRunCgroups(directory: string, runner: string): RunCgroups 
       },
       remove() {
         removeOneLeft();
-        leave(cgroup);
-        if (removeCgroup(cgroup)) return;
+        if (!leave(cgroup) || removeCgroup(cgroup)) return;
         attempt('A cgroup cannot be marked', () => markLeft(cgroup));
         left.add(cgroup);
       },
@@ -98,22 +121,21 @@ export function createRunCgroups(directory: string, runner: string): RunCgroups 
 
   const close = () => {
     clearTimeout(timer);
-    if (!isUsable) return;
     attempt('A runner cannot leave its cgroup', () => moveInto(dirname(directory)));
-    removeUnused(directory);
+    attempt('The cgroups of runs cannot be removed', () => removeUnused(directory));
   };
 
-  attempt('This runner has no cgroups', () => mkdirSync(home, { recursive: true }));
+  attempt('There is no cgroup for runners', () => mkdirSync(home, { recursive: true }));
   prepare();
-  return { open, goHome: () => void goTo(home), close };
+  return { open, goHome, close };
 }
 
-function attempt(what: string, work: () => void): boolean {
+function attempt(what: string, work: () => void): void {
   try {
     work();
-    return true;
   } catch (error) {
-    console.error(`${what}: ${error instanceof Error ? error.message : String(error)}`);
-    return false;
+    console.error(`${what}: ${messageOf(error)}`);
   }
 }
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -59,7 +59,8 @@ export const RETRIED = new Map([
 /**
  * A process that is stopped (SIGSTOP, a paused machine) in the middle of a transaction keeps its connection, and so its locks:
  * nobody could take its jobs over for as long as it stands still. After so long without a statement the server ends the
- * session. It is longer than a living process keeps a silent connection (giveUpSilent.ts), which therefore sees none of it.
+ * session. It is longer than a living process keeps a silent connection (giveUpSilent.ts), which therefore
+ * sees none of it unless it stood still itself.
  */
 const SILENCE_MAX_SECONDS = 25;
 

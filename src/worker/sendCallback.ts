@@ -38,7 +38,11 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
 
   const post = async (url: URL, callback: Callback, signal: AbortSignal) => {
     if (!hasPrivateTargets) requirePublicHost(url);
-    client ??= createClient(hasPrivateTargets);
+    client ??= createClient(hasPrivateTargets).catch((error: unknown) => {
+      // No file may be free to open, say: the next callback tries again.
+      client = undefined;
+      throw error;
+    });
     const { agent, request } = await client;
     const response = await request.raw(withoutCredentials(url), {
       method: 'POST',
@@ -76,7 +80,8 @@ export function createCallbackSender({ hasPrivateTargets }: { hasPrivateTargets:
       }
     },
     close: async () => {
-      await (await client)?.agent.destroy();
+      const made = await client?.catch(() => undefined);
+      await made?.agent.destroy();
     },
   };
 }

@@ -18,7 +18,7 @@ export async function settleLeft(parts: Parts): Promise<number> {
       count += 1;
     } catch (error) {
       // One that the database refuses does not keep the others from it.
-      if (!errorCode(error).startsWith('ER_')) throw error;
+      if (!isRefusal(errorCode(error))) throw error;
       refusals.push(error);
     }
   }
@@ -26,6 +26,9 @@ export async function settleLeft(parts: Parts): Promise<number> {
   if (cause) throw new AggregateError(refusals, `${refusals.length} kept outcomes were refused`, { cause });
   return count;
 }
+
+/** Not that of a session which the server has ended: this process stood still. */
+const isRefusal = (code: string) => code.startsWith('ER_') && code !== 'ER_CLIENT_INTERACTION_TIMEOUT';
 
 async function settle(kept: Kept, { db, spool, emit }: Parts): Promise<void> {
   if ('outcome' in kept) {

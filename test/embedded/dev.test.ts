@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, sym
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findFreePort } from '../../src/embedded/port.ts';
 import { isRunning, type Process, startProcess, until } from '../support/processes.ts';
@@ -21,8 +22,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
+/** Settings whose values need quotes. */
+const AWKWARD = { JOB_PATH: `/a"b\\n'c#$d:/usr/bin:/bin` };
+
 const startDev = async (args: string[] = []): Promise<Process> => {
-  const dev = startProcess('dev', { ...environment, BJR_HOME: home, PORT: String(port) }, args);
+  const dev = startProcess('dev', { ...environment, ...AWKWARD, BJR_HOME: home, PORT: String(port) }, args);
   await until(
     () => dev.text.some((line) => line.includes('BJR is ready')),
     `bin/dev to be ready:\n${dev.text.join('\n')}`,
@@ -56,6 +60,7 @@ test('bin/dev serves from nothing, refuses a second one, and Ctrl-C leaves no pr
   expect(statSync(settings).mode & 0o777).toBe(0o600);
   const doctor = spawnSync(BJR, ['doctor', 'api'], { env: { ...environment, BJR_HOME: home }, encoding: 'utf8' });
   expect(doctor.stdout).toMatch(/^ok +migrations/m);
+  expect(parseEnv(readFileSync(settings, 'utf8'))).toMatchObject(AWKWARD);
   expect(await dev.end('SIGINT')).toBe(0);
   expect(leftOvers()).toBe('');
   expect(existsSync(settings)).toBe(false);
@@ -73,6 +78,9 @@ test('what an earlier one that was killed left running is stopped, and the data 
   const dev = await startDev();
   const orphan = pidOf('database');
   await dev.end('SIGKILL');
+  // Its file says nothing any more: the database is looked for where it is by default.
+  const doctor = spawnSync(BJR, ['doctor', 'api'], { env: { ...environment, BJR_HOME: home }, encoding: 'utf8' });
+  expect(doctor.stdout).toContain(':3306');
   expect(isRunning(orphan)).toBe(true);
   // Its API and worker notice by themselves.
   await until(

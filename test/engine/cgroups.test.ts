@@ -175,6 +175,28 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     },
   );
 
+  test('has none while none can be made, without being in that of another', async () => {
+    const file = join(folder, 'limited');
+    const limit = join(cgroups.directory, 'cgroup.max.descendants');
+    // The runners' own, and the one that is prepared.
+    writeFileSync(limit, '2');
+    try {
+      const first = request(`${leave(file)}; sleep 300`);
+      const finished = pool.execute(first, () => {});
+      await until(() => complaints.length > 0, 'the runner to find that there is no further one');
+      const second = await pool.execute(request(tell), () => {});
+      expect(second.stdout).toMatch(/^bjr-[\w-]+\/runners\n$/);
+      pool.kill(first.runId, 'canceled', 0);
+      expect((await finished).killReason).toBe('canceled');
+      expect(isRunning(escapedIn(file))).toBe(false);
+    } finally {
+      writeFileSync(limit, 'max');
+    }
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('No cgroups for runs')]);
+    expect((await pool.execute(request(tell), () => {})).stdout).toMatch(/\/run-1-\d+\n$/);
+    expect(ofRuns()).toHaveLength(1);
+  });
+
   test('leaves nothing behind when its runner dies', async () => {
     const file = join(folder, 'runner');
     const asked = request(`${leave(file)}; sleep 300`);
@@ -199,11 +221,28 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     expect(ofRuns()).toHaveLength(1);
   });
 
-  describe('of a worker that was killed together with its runners', () => {
+  describe('of a worker that was killed', () => {
     let coordinator: ChildProcess | undefined;
     afterEach(() => coordinator?.kill('SIGKILL'));
 
-    test('is ended by the next one, and daemons stay', async () => {
+    test('just after the start, its grace is not cut by the next worker', async () => {
+      const [told, cleaned] = [join(folder, 'told'), join(folder, 'cleaned')];
+      const command = `trap 'echo > ${told}; sleep 0.6; echo > ${cleaned}; exit' TERM; while :; do sleep 0.05; done`;
+      coordinator = spawn(process.execPath, [COORDINATOR, command], {
+        env: { PATH: '/usr/bin:/bin', JOB_CGROUPS: 'on' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const [pid = 0] = await readPids(coordinator, 1);
+      coordinator.kill('SIGKILL');
+      await until(() => existsSync(told), 'its TERM');
+      // By then its runner would have moved on to wait for a next run.
+      await delay(200);
+      await createJobCgroups('on', log);
+      await until(() => !isRunning(pid), 'its end');
+      expect(existsSync(cleaned)).toBe(true);
+    });
+
+    test('together with its runners it is ended by the next one, and daemons stay', async () => {
       const [file, daemon] = [join(folder, 'orphan'), join(folder, 'spared')];
       const commands = [`${leave(file)}; sleep 300`, leave(daemon)];
       coordinator = spawn(process.execPath, [COORDINATOR, ...commands], {

@@ -1,6 +1,11 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type CallbackSender, createCallbackSender } from '../../src/worker/sendCallback.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
+
+const FULL = fileURLToPath(new URL('../fixtures/fullSender.ts', import.meta.url));
 
 let receiver: Receiver;
 let sender: CallbackSender;
@@ -28,4 +33,13 @@ test('what is said of a receiver that redirects to a name without end fits its c
   expect(status).toBe(302);
   expect(error).toMatch(/^It redirects to another host: http:\/\/a\.a\./);
   expect(error.length).toBeLessThanOrEqual(500);
+});
+
+test('one that could not be sent because no more files could be opened is no reason for the next not to be', async () => {
+  const command = `ulimit -n 256; exec "${process.execPath}" "${FULL}" ${receiver.url}`;
+  const { stdout } = await promisify(execFile)('/bin/bash', ['-c', command]);
+  expect(JSON.parse(stdout)).toEqual([
+    { status: null, error: expect.stringMatching(/^No answer: \w/) },
+    { status: 204, error: '' },
+  ]);
 });
