@@ -55,12 +55,12 @@ export const engine: Scenario = {
       }
       const eight = median(found.get(8)?.own.map(({ rate }) => rate) ?? []);
       const figures = [...found].flatMap(([count, { own, bare }]) => figuresOf(count, own, bare));
-      for (const figure of figures) {
-        if (figure.what === '8 claimers' && options.databaseKind === 'mysql') figure.goal = { atLeast: 8000 };
-      }
       const forty = found.get(40)?.own.map(({ rate }) => rate);
       return [
         ...figures,
+        ...(eight && options.databaseKind === 'mysql'
+          ? [{ what: '8 claimers, whatever the bare SQL makes', unit: 'runs/s', value: eight, goal: { atLeast: 8000 } }]
+          : []),
         ...(forty && eight
           ? [{ what: '40 claimers against 8', unit: '×', value: median(forty) / eight, goal: { atLeast: 0.8 } }]
           : []),

@@ -13,7 +13,7 @@ import { type Figure, type Options, type Scenario, timed } from './scenario.ts';
  */
 export const scale: Scenario = {
   about: '1,000,000 jobs against 10,000, 5,000,000 runs of a job against 5,000, and a purge while claims go on',
-  minutes: 60,
+  minutes: 15,
   options: {
     jobs: { value: 1_000_000, quick: 100_000, least: 1000 },
     runs: { value: 5_000_000, quick: 500_000, least: 0, about: '0: the jobs only' },
