@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from './lockFile.ts';
@@ -59,7 +59,7 @@ const STOP_MS = 30_000;
 export async function stopOrphan(name: string, directory: string): Promise<boolean> {
   const pidFile = join(directory, `${name}.pid`);
   const pid = readPid(pidFile);
-  const isOurs = pid !== null && isAlive(pid) && commandLineOf(pid).includes(directory);
+  const isOurs = pid !== null && isAlive(pid) && isOf(pid, directory);
   if (pid !== null && isOurs) await end(pid);
   rmSync(pidFile, { force: true });
   return isOurs;
@@ -77,6 +77,16 @@ function readPid(file: string): number | null {
     return Number.isInteger(pid) && pid > 1 ? pid : null;
   } catch {
     return null;
+  }
+}
+
+/** By its arguments, or where it rewrites those, as Redis does, by where it works. */
+function isOf(pid: number, directory: string): boolean {
+  if (commandLineOf(pid).includes(directory)) return true;
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(directory);
+  } catch {
+    return false;
   }
 }
 

@@ -76,12 +76,12 @@ test('settings that are wrong are told, all of them, before anything is started'
 
 test('what an earlier one that was killed left running is stopped, and the data is still there', async () => {
   const dev = await startDev();
-  const orphan = pidOf('database');
+  const orphans = ['database', 'redis'].map(pidOf);
   await dev.end('SIGKILL');
   // Its file says nothing any more: the database is looked for where it is by default.
   const doctor = spawnSync(BJR, ['doctor', 'api'], { env: { ...environment, BJR_HOME: home }, encoding: 'utf8' });
   expect(doctor.stdout).toContain(':3306');
-  expect(isRunning(orphan)).toBe(true);
+  expect(orphans.map(isRunning)).toEqual([true, true]);
   // Its API and worker notice by themselves.
   await until(
     () =>
@@ -92,7 +92,7 @@ test('what an earlier one that was killed left running is stopped, and the data 
     'the port to be free',
   );
   const next = await startDev();
-  expect(isRunning(orphan)).toBe(false);
+  expect(orphans.map(isRunning)).toEqual([false, false]);
   expect((await create('kept')).status).toBe(422);
   await next.end('SIGTERM');
   expect(leftOvers()).toBe('');
