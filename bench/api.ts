@@ -1,4 +1,5 @@
 import type { TestEnvironment } from '../test/support/environment.ts';
+import { authenticate } from './client.ts';
 import { withServers } from './environment.ts';
 import { type Load, sendLoad } from './load.ts';
 import { alternate, type Figure, median, type Options, type Scenario } from './scenario.ts';
@@ -19,7 +20,7 @@ export const api: Scenario = {
       const settings = { LOGIN_ATTEMPTS_MAX: '10000' };
       const { url } = await servers.start(env, 'api', settings);
       const bare = (await servers.start(env, 'bareApi')).url;
-      const token = await signIn(url);
+      const token = await authenticate(url);
       const figures: Figure[] = [];
       for (const { what, goal, ...load } of ROUTES) {
         const ask = (server: string) => async () => {
@@ -89,16 +90,6 @@ async function measureFlood(options: Options, url: string, token: string): Promi
     baseline: { what: 'without', value: median(alone) },
     goal: { atMost: 2 },
   };
-}
-
-export async function signIn(url: string): Promise<string> {
-  const response = await fetch(`${url}/authenticate`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ username: 'admin', password: 'password1234' }),
-  });
-  const { auth_token: token } = (await response.json()) as { auth_token: string };
-  return token;
 }
 
 export async function fill({ query }: TestEnvironment, jobs: number): Promise<void> {

@@ -30,7 +30,7 @@ export interface JobCgroups {
 
 export type Usable = { parent: string; moveMs: number } | { reason: string };
 
-/** Kernels before 6.18 may wait for every processor in turn (RCU) with each move, however closely they follow each other. */
+/** What runs that follow each other closely would wait with each move; a wait after a pause is over before the next start (runCgroups.ts). */
 const MOVE_MS_MAX = 2;
 const TRIES = 5;
 /** Moves that follow each other closely share that wait. */

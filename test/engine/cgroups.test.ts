@@ -137,14 +137,14 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
   });
 
   test.each([
-    ['at once', 0],
-    ['after a while', 200],
-  ])("is in no other run's when that goes on and it starts %s", async (_, pauseMs) => {
-    const go = join(folder, `go-${pauseMs}`);
+    ['at once', 1],
+    ['once the runner waits for it', 2],
+  ])("is in no other run's when that goes on and it starts %s", async (_, count) => {
+    const go = join(folder, `go-${count}`);
     const wait = `${tell}; until [ -e ${go} ]; do sleep 0.05; done`;
     const [first, second] = [request(`${wait}; sleep 300`), request(wait)];
     const ended = pool.execute(first, () => {});
-    await delay(pauseMs);
+    await until(() => ofRuns().length >= count, 'the next cgroup');
     const { promise: started, resolve } = Promise.withResolvers<number>();
     const succeeded = pool.execute(second, resolve);
     await started;
