@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DatabaseKind } from '../../src/embedded/database.ts';
 import { findUnseen } from './description.ts';
@@ -40,6 +40,8 @@ interface Totals {
   passed: number;
   failed: number;
   skipped: number;
+  /** A text for each that failed. */
+  failures: string[];
 }
 
 async function main(): Promise<number> {
@@ -56,7 +58,7 @@ async function main(): Promise<number> {
   if (kinds.length === 0) throw new Error(`--database takes ${DATABASES.join(' or ')}`);
   const seenFile = join(mkdtempSync(join(tmpdir(), 'bjr-seen-')), 'statuses');
   writeFileSync(seenFile, '');
-  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
   const servers = await startServers(kinds);
   const ran = servers.map(({ kind }) => kind);
   try {
@@ -77,9 +79,13 @@ async function main(): Promise<number> {
   );
   // Some files alone see only some of it.
   const unseen = positionals.length > 0 || ran.length === 0 ? [] : readUnseen(seenFile);
-  if (unseen.length > 0) console.error(`No test has seen these described answers:\n  ${unseen.join('\n  ')}`);
-  totals.failed += unseen.length > 0 ? 1 : 0;
+  if (unseen.length > 0) {
+    totals.failed += 1;
+    totals.failures.push(`No test has seen these described answers:\n  ${unseen.join('\n  ')}`);
+  }
   rmSync(dirname(seenFile), { recursive: true, force: true });
+  // Once more at the end: two databases and two lanes lie in between, and some readers see only the last lines.
+  if (totals.failures.length > 0) console.log(`\nFailed:\n\n${totals.failures.join('\n\n')}\n`);
   console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   const isIncomplete = ran.length === 0 || (missing.length > 0 && process.env['CI'] === 'true');
   return totals.failed > 0 || totals.passed === 0 || isIncomplete ? 1 : 0;
@@ -100,10 +106,11 @@ async function startServers(kinds: DatabaseKind[]): Promise<(ThrowawayServers & 
   return started;
 }
 
-function add(totals: Totals, { passed, failed, skipped }: Totals): void {
+function add(totals: Totals, { passed, failed, skipped, failures }: Totals): void {
   totals.passed += passed;
   totals.failed += failed;
   totals.skipped += skipped;
+  totals.failures.push(...failures);
 }
 
 /** Two that write at once could not be read. */
@@ -129,23 +136,52 @@ async function runVitest(title: string, args: string[], env: Record<string, stri
   process.on('SIGINT', () => {});
   const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)));
   if (output === 'at its end') console.log(head + text);
-  const totals = readTotals(report);
+  const totals = readTotals(title, report);
   rmSync(folder, { recursive: true, force: true });
-  // A suite that broke outside any test has failed too.
-  return code !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
+  if (code === 0 || totals.failed > 0) return totals;
+  return {
+    ...totals,
+    failed: 1,
+    failures: [`${title}: broke outside of any test (vitest ended with ${code}); see above`],
+  };
 }
 
-function readTotals(report: string): Totals {
-  try {
-    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8')) as {
-      numPassedTests: number;
-      numFailedTests: number;
-      numPendingTests: number;
-    };
-    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
+/** Of vitest's JSON report, what is needed here. */
+interface Report {
+  numPassedTests: number;
+  numPendingTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    /** Why no test of the file could run. */
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
 }
+
+function readTotals(title: string, file: string): Totals {
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  } catch (error) {
+    return { passed: 0, failed: 1, skipped: 0, failures: [`${title}: no report: ${String(error)}`] };
+  }
+  const failures = report.testResults.flatMap((result) => readFailures(title, result));
+  return { passed: report.numPassedTests, failed: failures.length, skipped: report.numPendingTests, failures };
+}
+
+function readFailures(
+  title: string,
+  { name, status, message, assertionResults }: Report['testResults'][number],
+): string[] {
+  const place = `${title}: ${relative(process.cwd(), name)}`;
+  const failed = assertionResults.filter((result) => result.status === 'failed');
+  if (status === 'failed' && failed.length === 0) return [`${place}\n${message}`];
+  return failed.map(({ fullName, failureMessages }) => `${place} > ${fullName}\n${withoutLibraries(failureMessages)}`);
+}
+
+/** Of stacks, only this project's part. */
+const withoutLibraries = (messages: string[]) =>
+  messages.join('\n').replaceAll(/^ +at .*(node_modules|new Promise).*\n?/gm, '');
 
 process.exitCode = await main();
