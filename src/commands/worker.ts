@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createDatabaseClock, monotonicMs } from '../platform/clock.ts';
 import type { Config } from '../platform/config.ts';
 import { logEvents, tellAll } from '../platform/events.ts';
@@ -38,6 +39,9 @@ import { createSpool } from '../worker/spool.ts';
 import { createWorker } from '../worker/worker.ts';
 import { onStopSignals } from './stopSignals.ts';
 
+/** A start waits no longer for Redis. */
+const REDIS_START_MS = 2000;
+
 /** Runs a worker, which stands for election as the leader too, until it is told to stop. */
 export async function runWorker(config: Config, log: Log): Promise<number> {
   const workerId = randomUUID();
@@ -63,7 +67,7 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     isReady: async () => isWorking && (await isDatabaseUp()),
     log: workerLog,
   });
-  await Promise.all([awaitSchema(db, workerLog), awaitRedis(redis, 2000)]);
+  await Promise.all([awaitSchema(db, workerLog), awaitRedis(redis, REDIS_START_MS)]);
 
   const clock = createDatabaseClock();
   const askedAtMs = monotonicMs();
@@ -153,7 +157,9 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     else worker.setQuiet(command === 'quiesce');
   });
 
-  // Before the first heartbeat: from then on it is to be stopped, not to vanish.
+  // Before the first heartbeat: who is seen is told things, and is to be stopped, not to vanish.
+  if (redis.status === 'ready')
+    await Promise.race([commands.listening, delay(REDIS_START_MS, undefined, { ref: false })]);
   const isToStop = onStopSignals({ onSecond: worker.hurry });
   await worker.start();
   leader.start();

@@ -22,21 +22,24 @@ export function createWorkerCommands(redis: Redis, prefix: string): WorkerComman
   };
 }
 
-/** Listens on a connection of its own for what is asked of this host's workers. */
+/** Listens on a connection of its own for what is asked of this host's workers. `listening`: once it hears them. */
 export function listenForCommands(
   redis: Redis,
   { prefix, host }: { prefix: string; host: string },
   onCommand: (command: WorkerCommand) => void,
-): { close(): void } {
+): { listening: Promise<void>; close(): void } {
   const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
   subscriber.on('error', () => {});
-  subscriber.subscribe(channel(prefix)).catch(() => {});
+  const listening = subscriber.subscribe(channel(prefix)).then(
+    () => {},
+    () => {},
+  );
   subscriber.on('message', (_, text) => {
     const message = read(text);
     const command = WORKER_COMMANDS.find((known) => known === message?.command);
     if (message?.host === host && command) onCommand(command);
   });
-  return { close: () => subscriber.disconnect() };
+  return { listening, close: () => subscriber.disconnect() };
 }
 
 /** Null for what nobody here has sent: all workers hear it at once, and none may fall over it. */

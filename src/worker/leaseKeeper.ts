@@ -10,7 +10,8 @@ import { announceReleased } from './release.ts';
 import type { RunningRuns } from './runningRuns.ts';
 
 export interface LeaseKeeper {
-  start(): void;
+  /** Resolves once the first heartbeat is written, or Redis has not taken it. */
+  start(): Promise<void>;
   /** Something that the heartbeat says has changed. */
   beat(): void;
   stop(): Promise<void>;
@@ -57,6 +58,7 @@ export function createLeaseKeeper(parts: Parts): LeaseKeeper {
       return 2 * periodMs;
     },
   });
+  const firstBeat = Promise.withResolvers<void>();
   const beats = createService({
     name: 'heartbeat',
     log,
@@ -64,6 +66,7 @@ export function createLeaseKeeper(parts: Parts): LeaseKeeper {
     runOnce: async () => {
       const askedAtMs = monotonicMs();
       if (await beat(parts)) contact(askedAtMs);
+      firstBeat.resolve();
       return periodMs;
     },
   });
@@ -72,6 +75,7 @@ export function createLeaseKeeper(parts: Parts): LeaseKeeper {
       contact(monotonicMs());
       renewals.start();
       beats.start();
+      return firstBeat.promise;
     },
     beat: beats.wake,
     async stop() {

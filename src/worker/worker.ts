@@ -107,10 +107,11 @@ export function createWorker(parts: WorkerParts): Worker {
     async start() {
       // A command that waits for its runner to load would start late.
       await pool.ready();
-      leases.start();
+      const isSeen = leases.start();
       spooled.start();
       claims.start();
       parts.deliverer.start();
+      await isSeen;
     },
     setQuiet(next) {
       isQuiet = next;

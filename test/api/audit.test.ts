@@ -139,7 +139,8 @@ describe('the audit log', () => {
     const worker = startProcess('worker', env.env);
     await worker.line((line) => line['msg'] === 'The worker is ready');
     const host = hostname();
-    await admin('POST', `/job_server_api/quiesce_worker?host=${host}`, undefined, FROM);
+    const { status } = await admin('POST', `/job_server_api/quiesce_worker?host=${host}`, undefined, FROM);
+    expect(status).toBe(200);
     const told = { operation: 'quiesce', kind: 'workers', object_id: null, before: null, after: { host } };
     expect(await newest()).toEqual({ ...byAdmin, ...told });
     await worker.end('SIGTERM');

@@ -226,13 +226,15 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     afterEach(() => coordinator?.kill('SIGKILL'));
 
     test('just after the start, its grace is not cut by the next worker', async () => {
+      const ready = join(folder, 'ready');
       const [told, cleaned] = [join(folder, 'told'), join(folder, 'cleaned')];
-      const command = `trap 'echo > ${told}; sleep 0.6; echo > ${cleaned}; exit' TERM; while :; do sleep 0.05; done`;
+      const command = `trap 'echo > ${told}; sleep 0.6; echo > ${cleaned}; exit' TERM; echo > ${ready}; while :; do sleep 0.05; done`;
       coordinator = spawn(process.execPath, [COORDINATOR, command], {
         env: { PATH: '/usr/bin:/bin', JOB_CGROUPS: 'on' },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const [pid = 0] = await readPids(coordinator, 1);
+      await until(() => existsSync(ready), 'its trap');
       coordinator.kill('SIGKILL');
       await until(() => existsSync(told), 'its TERM');
       // By then its runner would have moved on to wait for a next run.

@@ -8,12 +8,15 @@ export interface Network {
   cut(): void;
   /** Nothing moves, nothing fails: a frozen server, or a firewall that drops. */
   freeze(): void;
+  /** Everything arrives so much later. */
+  slow(ms: number): void;
   heal(): void;
   close(): Promise<void>;
 }
 
 export async function startNetwork(targetPort: number): Promise<Network> {
   let state: 'open' | 'cut' | 'frozen' = 'open';
+  let delayMs = 0;
   const pairs = new Set<[Socket, Socket]>();
   const server = createServer((client) => {
     if (state === 'cut') {
@@ -24,7 +27,10 @@ export async function startNetwork(targetPort: number): Promise<Network> {
     const pair: [Socket, Socket] = [client, target];
     pairs.add(pair);
     for (const [from, to] of [pair, [target, client]] as const) {
-      from.on('data', (chunk) => to.write(chunk));
+      from.on('data', (chunk) => {
+        if (delayMs > 0) setTimeout(() => to.write(chunk), delayMs);
+        else to.write(chunk);
+      });
       from.on('error', () => {});
       from.on('close', () => {
         pairs.delete(pair);
@@ -47,6 +53,9 @@ export async function startNetwork(targetPort: number): Promise<Network> {
     freeze() {
       state = 'frozen';
       each((socket) => socket.pause());
+    },
+    slow(ms) {
+      delayMs = ms;
     },
     heal() {
       state = 'open';
