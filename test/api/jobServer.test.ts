@@ -1,4 +1,6 @@
-import { hostname } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { periodEnd, periodStart } from '../../src/domain/statistics.ts';
 import { startOfDay } from '../../src/domain/timezone.ts';
@@ -15,7 +17,8 @@ let api: ApiServer;
 let admin: Caller;
 let root: Caller;
 beforeAll(async () => {
-  env = await createEnvironment({ TICK_SECONDS: '1', LEASE_SECONDS: '3', RUNNERS: '1' });
+  // A shorter lease is lost where the machine stands still for a second or two.
+  env = await createEnvironment({ TICK_SECONDS: '1', LEASE_SECONDS: '10', RUNNERS: '1' });
   await seedFirstStart(env.db, env.config.seed);
   await env.query("UPDATE jobs SET state = 'idle', due_at = NULL, enabled = FALSE");
   api = await startApi(env);
@@ -155,7 +158,10 @@ describe('workers', () => {
   test('are quiesced, resumed and stopped by their host; what runs goes on', async () => {
     const worker = startProcess('worker', env.env);
     await worker.line((line) => line['msg'] === 'The worker is ready');
-    const running = await addJob(env, { userId: ADMIN, command: 'sleep 2; echo done', cron: '0 0 1 1 *' });
+    const folder = mkdtempSync(join(tmpdir(), 'bjr-workers-test-'));
+    const gate = join(folder, 'gate');
+    const command = `until [ -e ${gate} ]; do sleep 0.05; done; echo done`;
+    const running = await addJob(env, { userId: ADMIN, command, cron: '0 0 1 1 *' });
     const outcomes = (id: number) => env.query('SELECT outcome FROM job_runs WHERE job_id = ?', [id]);
     await until(async () => (await outcomes(running)).length === 1, 'the run');
     const busy = async () => (await admin('GET', '/job_server_api/busy_thread_count')).body.object;
@@ -173,6 +179,7 @@ describe('workers', () => {
     // It wakes the workers: one that were not quiet would claim at once.
     const another = await addJob(env, { userId: ADMIN, cron: '0 0 1 1 *', state: 'idle', nextRun: null });
     expect((await admin('POST', `/job_api/${another}/run_now`)).status).toBe(200);
+    writeFileSync(gate, '');
     await until(async () => (await outcomes(running))[0]?.['outcome'] === 'succeeded', 'the end of what ran');
     expect([await outcomes(waiting), await outcomes(another)]).toEqual([[], []]);
 
@@ -184,6 +191,7 @@ describe('workers', () => {
     );
     expect((await root('POST', `/job_server_api/stop_worker?host=${HOST}`)).status).toBe(200);
     expect(await worker.ended).toBe(0);
+    rmSync(folder, { recursive: true });
   });
 
   test('need a host on which one is alive', async () => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seedFirstStart } from '../../src/services/seed.ts';
@@ -14,8 +17,11 @@ let worker: Process;
 let admin: Caller;
 let token: string;
 let redis: Redis;
+let folder: string;
 beforeAll(async () => {
-  env = await createEnvironment({ LEASE_SECONDS: '3', KILL_GRACE_SECONDS: '1', RUNNERS: '1', TICK_SECONDS: '1' });
+  folder = mkdtempSync(join(tmpdir(), 'bjr-runs-test-'));
+  // A shorter lease is lost where the machine stands still for a second or two.
+  env = await createEnvironment({ LEASE_SECONDS: '10', KILL_GRACE_SECONDS: '1', RUNNERS: '1', TICK_SECONDS: '1' });
   await seedFirstStart(env.db, env.config.seed);
   await env.query("UPDATE jobs SET state = 'idle', due_at = NULL, enabled = FALSE");
   api = await startApi(env);
@@ -31,7 +37,14 @@ afterAll(async () => {
   await worker.end('SIGKILL');
   await api.process.end('SIGTERM');
   await env.close();
+  rmSync(folder, { recursive: true });
 });
+
+/** What a command waits for, by `wait`, until the test opens it: so nothing depends on who is faster. */
+const createGate = () => {
+  const file = join(folder, crypto.randomUUID());
+  return { wait: `until [ -e ${file} ]; do sleep 0.05; done`, open: () => writeFileSync(file, '') };
+};
 
 /** Starts a command and returns the id of its run. */
 const start = async (command: string, job: Parameters<typeof addJob>[1] = {}): Promise<number> => {
@@ -140,8 +153,9 @@ describe('a run', () => {
 
 describe('following a run', () => {
   test('hears its lines before its end, whole characters, and how it ended', async () => {
+    const gate = createGate();
     const runId = await start(
-      'echo one; printf "\\342\\202"; sleep 1; printf "\\254\\n"; echo oops >&2; sleep 1; exit 3',
+      `echo one; printf "\\342\\202"; ${gate.wait}; printf "\\254\\n"; echo oops >&2; sleep 1; exit 3`,
     );
     const heard: FollowEvent[] = [];
     for await (const event of follow(runId)) {
@@ -149,6 +163,7 @@ describe('following a run', () => {
         const [run] = await env.query('SELECT outcome FROM job_runs WHERE id = ?', [runId]);
         expect([event.data.text, run?.['outcome']]).toEqual(['one\n', null]);
         expect((await admin('GET', `/job_run_api/${runId}/output`)).text).toBe('one\n');
+        gate.open();
       }
       heard.push(event);
     }
@@ -158,12 +173,14 @@ describe('following a run', () => {
   });
 
   test('goes on where it broke off, with nothing missed and nothing doubled', async () => {
-    const runId = await start('for i in 1 2 3 4 5 6; do echo line $i; sleep 0.4; done');
+    const gate = createGate();
+    const runId = await start(`echo line 1; ${gate.wait}; for i in 2 3 4 5 6; do echo line $i; sleep 0.4; done`);
     let first: FollowEvent | undefined;
     for await (const event of follow(runId)) {
       first = event;
       break;
     }
+    gate.open();
     const rest = await collect(follow(runId, first?.id));
     const all = [...(first ? [first] : []), ...rest];
     expect(all.some(({ data }) => data.skipped_bytes)).toBe(false);
@@ -184,7 +201,11 @@ describe('following a run', () => {
   });
 
   test('is told how much is missing where the oldest is not kept any more, and hears all of it once that is recorded', async () => {
-    const runId = await start('for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.5; done');
+    const [trimmed, followed] = [createGate(), createGate()];
+    const say = (lines: string) => `for i in ${lines}; do echo line $i; sleep 0.5; done`;
+    const runId = await start(
+      `${say('1 2 3')}; ${trimmed.wait}; ${say('4 5 6 7')}; ${followed.wait}; echo line 8; sleep 1`,
+    );
     let first: FollowEvent | undefined;
     for await (const event of follow(runId)) {
       first = event;
@@ -192,9 +213,19 @@ describe('following a run', () => {
     }
     const key = `bjr:${env.config.database.name}:output:${runId}`;
     await redis.xtrim(key, 'MAXLEN', 1);
+    trimmed.open();
     await until(async () => (await redis.xlen(key)) > 1, 'more');
     await redis.xtrim(key, 'MAXLEN', 1);
-    const [late, resumed] = await Promise.all([collect(follow(runId)), collect(follow(runId, first?.id))]);
+    const heard = Promise.all(
+      [follow(runId), follow(runId, first?.id)].map(async (events) => {
+        const { value } = await events.next();
+        return { value, events };
+      }),
+    );
+    const [late = [], resumed = []] = await heard.then((both) => {
+      followed.open();
+      return Promise.all(both.map(async ({ value, events }) => [value, ...(await collect(events))]));
+    });
     const bytesOf = (events: FollowEvent[]) =>
       events.reduce((sum, { data }) => sum + (data.text?.length ?? 0) + (data.skipped_bytes ?? 0), 0);
     expect(late[0]?.data.skipped_bytes).toBeGreaterThan(0);
@@ -247,8 +278,13 @@ describe('following a run', () => {
   });
 
   test('hears the newest of a flood, and how much was left out', async () => {
-    const runId = await start('timeout 2 yes');
-    const events = await collect(follow(runId));
+    const gate = createGate();
+    const runId = await start(`echo begins; ${gate.wait}; timeout 2 yes`);
+    const events: FollowEvent[] = [];
+    for await (const event of follow(runId)) {
+      gate.open();
+      events.push(event);
+    }
     const skipped = events.reduce(
       (sum, { data }) => sum + Number((data as { skipped_bytes?: number }).skipped_bytes ?? 0),
       0,
@@ -289,15 +325,15 @@ describe('canceling a run', () => {
 
   test('works through the database when no message reaches the worker', async () => {
     const alone = await startApi(env, { REDIS_PORT: '1' });
-    // It takes its time to end, so the second request finds it under way.
-    const runId = await start("trap 'sleep 0.7; exit 143' TERM; sleep 1000 & wait");
+    // It does not end before both have been answered, unless it is killed.
+    const gate = createGate();
+    const runId = await start(`trap '${gate.wait}; exit 143' TERM; echo $$; sleep 1000 & wait`);
+    await pidOf(runId);
     const call = () => alone.call('POST', `/job_run_api/${runId}/cancel`, { headers: { authorization: token } });
-    expect([(await call()).status, (await call()).status]).toEqual([200, 200]);
+    expect((await Promise.all([call(), call()])).map(({ status }) => status)).toEqual([200, 200]);
+    gate.open();
     await ended(runId);
-    expect((await admin('GET', `/job_run_api/${runId}`)).body.object).toMatchObject({
-      outcome: 'canceled',
-      return_code: 143,
-    });
+    expect((await admin('GET', `/job_run_api/${runId}`)).body.object).toMatchObject({ outcome: 'canceled' });
     await alone.process.end('SIGTERM');
   });
 });

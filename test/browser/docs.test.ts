@@ -146,7 +146,7 @@ describe.skipIf(!browser)('a page elsewhere', () => {
     expect(await read(open, stranger)).toBe('refused');
     expect(await read(api, known)).toBe('refused');
     await page.setContent(`<iframe src="${api.url}/api-docs"></iframe>`);
-    await expect.poll(() => page.frames()[1]?.url()).toBe('chrome-error://chromewebdata/');
+    await expect.poll(() => page.frames()[1]?.url(), { timeout: 60_000 }).toBe('chrome-error://chromewebdata/');
   });
 });
 

@@ -27,10 +27,14 @@ const AWKWARD = { JOB_PATH: `/a"b\\n'c#$d:/usr/bin:/bin` };
 
 const startDev = async (args: string[] = []): Promise<Process> => {
   const dev = startProcess('dev', { ...environment, ...AWKWARD, BJR_HOME: home, PORT: String(port) }, args);
-  await until(
-    () => dev.text.some((line) => line.includes('BJR is ready')),
-    `bin/dev to be ready:\n${dev.text.join('\n')}`,
-  );
+  const isReady = () => dev.text.some((line) => line.includes('BJR is ready'));
+  let isOver = false;
+  void dev.ended.then(() => {
+    isOver = true;
+  });
+  // A slow machine takes a minute to make a database.
+  await until(() => isReady() || isOver, 'bin/dev to be ready or over', 150_000);
+  if (!isReady()) throw new Error(dev.text.join('\n'));
   return dev;
 };
 const pidOf = (server: string) => Number(readFileSync(join(home, `data/${server}/${server}.pid`), 'utf8'));

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,21 +31,22 @@ test.each([
   expect(takeLock(path).isHeld).toBe(true);
 });
 
-test('of many processes at once one takes a lock', () => {
+test('of many processes at once one takes a lock', async () => {
   const path = join(folder, 'race');
   const script = `
     import { takeLock } from './src/embedded/lockFile.ts';
     process.stdout.write(takeLock('${path}').isHeld ? 'held' : 'refused');
-    await new Promise((resolve) => setTimeout(resolve, 1500));`;
-  const shell = Array.from({ length: 6 }, () => `"${process.execPath}" --input-type=module --eval "$SCRIPT" & `).join(
-    '',
+    process.stdin.resume();`;
+  const args = ['--input-type=module', '--eval', script];
+  const children = Array.from({ length: 6 }, () =>
+    spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }),
   );
-  const { stdout } = spawnSync('bash', ['-c', `${shell} wait`], {
-    env: { ...process.env, SCRIPT: script },
-    encoding: 'utf8',
-  });
-  expect(stdout.match(/held/g)).toHaveLength(1);
-  expect(stdout.match(/refused/g)).toHaveLength(5);
+  // Nobody ends, and so frees what it holds, before all have tried.
+  const said = await Promise.all(children.map(async ({ stdout }) => String((await once(stdout, 'data'))[0])));
+  const ended = children.map((child) => once(child, 'exit'));
+  for (const { stdin } of children) stdin.end();
+  await Promise.all(ended);
+  expect(said.toSorted()).toEqual(['held', ...Array.from({ length: 5 }, () => 'refused')]);
 });
 
 test('a port is kept while it is free', async () => {

@@ -355,7 +355,8 @@ describe.runIf(isRoot)(rootOnly('a command with a user of its own'), () => {
 
     test('is ended with it at its time limit', async () => {
       const file = join(folder, 'late');
-      const timeLimit = { timeoutMs: 1000, graceMs: 0 };
+      // Long enough for the escape on a slow machine.
+      const timeLimit = { timeoutMs: 4000, graceMs: 0 };
       const exit = await execute(`${leave(file)}; sleep 300`, { env: token(), timeLimit });
       expect(exit.killReason).toBe('timed_out');
       expect(isRunning(escapedIn(file))).toBe(false);

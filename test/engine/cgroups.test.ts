@@ -162,7 +162,8 @@ describe.runIf(isUsable)(unlessNone('a run with a cgroup'), () => {
     'leaves nothing behind when its end is forced (%s)',
     async (reason) => {
       const file = join(folder, reason);
-      const limit = reason === 'timed_out' ? { timeLimit: { timeoutMs: 1500, graceMs: 0 } } : {};
+      // Long enough for the escape on a slow machine.
+      const limit = reason === 'timed_out' ? { timeLimit: { timeoutMs: 4000, graceMs: 0 } } : {};
       const asked = request(`${leave(file)}; sleep 300`, limit);
       const finished = pool.execute(asked, () => {});
       if (reason !== 'timed_out') {
