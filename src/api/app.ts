@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { send } from './envelope.ts';
 import { answerError } from './errors.ts';
@@ -6,7 +7,7 @@ import { readLanguage, say } from './messages/say.ts';
 import { requireCaller } from './middleware/authentication.ts';
 import { observe } from './middleware/observe.ts';
 import { allowOrigins } from './middleware/origins.ts';
-import { readParams } from './middleware/params.ts';
+import { hasBody, readParams } from './middleware/params.ts';
 import { securityHeaders } from './middleware/securityHeaders.ts';
 import { readTimezone } from './middleware/timezone.ts';
 import type { Api } from './operation.ts';
@@ -41,6 +42,19 @@ async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
   }
 }
 
+const limit = bodyLimit({
+  maxSize: BODY_BYTES_MAX,
+  onError: async (c) => {
+    await discard(c.req.raw.body);
+    // More of the body may follow, so nothing else can on this connection.
+    c.header('Connection', 'close');
+    return send(c, { status: 413, message: say(c, 'body_too_large'), object: {}, objectType: '' });
+  },
+});
+
+/** Whether a GET has a body is not even asked: none is read, and the question makes a whole Request of the platform's. */
+const limitBody: MiddlewareHandler<ApiEnv> = (c, next) => (hasBody(c.req.method) ? limit(c, next) : next());
+
 /** The whole HTTP side. Trailing slashes and HEAD work. */
 export function createApi(parts: ApiParts): Api {
   const api = new OpenAPIHono<ApiEnv>({ strict: false });
@@ -48,18 +62,7 @@ export function createApi(parts: ApiParts): Api {
   api.notFound((c) => send(c, { status: 404, message: say(c, 'not_found'), object: {}, objectType: '' }));
   api.use(observe(parts), readLanguage);
   api.use(securityHeaders(parts), allowOrigins(parts));
-  api.use(
-    bodyLimit({
-      maxSize: BODY_BYTES_MAX,
-      onError: async (c) => {
-        await discard(c.req.raw.body);
-        // More of the body may follow, so nothing else can on this connection.
-        c.header('Connection', 'close');
-        return send(c, { status: 413, message: say(c, 'body_too_large'), object: {}, objectType: '' });
-      },
-    }),
-  );
-  api.use(readParams, readTimezone);
+  api.use(limitBody, readParams, readTimezone);
   addDocumentation(api);
   addAuthentication(api, parts);
   const guards = [requireCaller(parts)];

@@ -1,6 +1,7 @@
 import { and, between, desc, eq, getTableColumns, inArray, or, sql } from 'drizzle-orm';
 import { conditionOf, countRuns, locatePage, type RunFilter } from './countRuns.ts';
 import type { Queryable } from './database.ts';
+import { readQuickly } from './prepare.ts';
 import { jobRuns, jobs, runOutputs } from './schema.ts';
 
 export type { RunFilter } from './countRuns.ts';
@@ -89,11 +90,13 @@ export async function listRuns(
   // The page is found in the index first: outputs are read for its rows only.
   const share = PAGE_CHARACTERS_MAX / (2 * page.length);
   const ids = page.map(({ id }) => id);
-  const rows = await db
-    .select({ run: jobRuns, stdout: shareOf(runOutputs.stdout, share), stderr: shareOf(runOutputs.stderr, share) })
+  const [stdout, stderr] = [shareOf(runOutputs.stdout, share), shareOf(runOutputs.stderr, share)];
+  const statement = db
+    .select({ ...getTableColumns(jobRuns), stdout, stderr })
     .from(jobRuns)
     .leftJoin(runOutputs, eq(runOutputs.runId, jobRuns.id))
     .where(inArray(jobRuns.id, ids))
-    .orderBy(desc(jobRuns.id));
-  return { runs: rows.map(({ run, stdout, stderr }) => ({ ...run, stdout, stderr })), total };
+    .orderBy(desc(jobRuns.id))
+    .prepare();
+  return { runs: await readQuickly(statement).execute(), total };
 }

@@ -21,7 +21,8 @@ const detectLanguage = languageDetector({
 export const readLanguage: MiddlewareHandler<ApiEnv> = (c, next) =>
   detectLanguage(c, async () => {
     await next();
-    c.header('Vary', 'Accept-Language', { append: true });
+    // Not c.header(): it makes an answer that exists already anew, with its body as a stream.
+    c.res.headers.append('Vary', 'Accept-Language');
   });
 
 type Values = Record<string, string | number>;

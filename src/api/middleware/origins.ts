@@ -30,6 +30,6 @@ export function allowOrigins(parts: Pick<ApiParts, 'corsOrigins'>): MiddlewareHa
     if (parts.corsOrigins.includes(c.req.header('origin') ?? '')) return allow(c, next);
     await next();
     // What another origin is told differs.
-    if (parts.corsOrigins.length > 0) c.header('Vary', 'Origin', { append: true });
+    if (parts.corsOrigins.length > 0) c.res.headers.append('Vary', 'Origin');
   };
 }

@@ -15,8 +15,10 @@ export const readParams: MiddlewareHandler<ApiEnv> = async (c, next) => {
 const FIELDS_MAX = 1000;
 const DEPTH_MAX = 10;
 
+export const hasBody = (method: string) => method !== 'GET' && method !== 'HEAD';
+
 async function readBody(request: Request): Promise<Record<string, unknown>> {
-  if (request.method === 'GET' || request.method === 'HEAD') return {};
+  if (!hasBody(request.method)) return {};
   const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/x-www-form-urlencoded') return readUrlEncoded(await request.text());
   if (type === 'multipart/form-data') return readForm(request);

@@ -13,9 +13,11 @@ export function securityHeaders(parts: Pick<ApiParts, 'trustedProxies'>): Middle
   const setCommon = secureHeaders({ strictTransportSecurity: false, xFrameOptions: 'DENY' });
   return async (c, next) => {
     await setCommon(c, next);
-    c.header('Content-Security-Policy', c.req.path.startsWith('/api-docs') ? DOCUMENTATION : NOTHING);
-    if (!c.res.headers.get('cache-control')?.startsWith('public')) c.header('Cache-Control', 'no-store');
-    if (isBehindTls(c, parts.trustedProxies)) c.header('Strict-Transport-Security', `max-age=${YEAR_SECONDS}`);
+    // Not c.header(): it makes an answer that exists already anew, with its body as a stream.
+    const { headers } = c.res;
+    headers.set('Content-Security-Policy', c.req.path.startsWith('/api-docs') ? DOCUMENTATION : NOTHING);
+    if (!headers.get('cache-control')?.startsWith('public')) headers.set('Cache-Control', 'no-store');
+    if (isBehindTls(c, parts.trustedProxies)) headers.set('Strict-Transport-Security', `max-age=${YEAR_SECONDS}`);
   };
 }
 

@@ -140,10 +140,11 @@ export function toSingleJob(job: Job, timezone: string, nextRun: Date | null): z
   };
 }
 
+/** Undefined: left away when it is written as JSON. */
 const unless = <T>(fallback: T, value: T) => (value === fallback ? undefined : value);
 
 function newFieldsOf(job: Job, timezone: string) {
-  const fields = {
+  return {
     description: unless(NEW_JOB.description, job.description),
     timeout_seconds: unless(NEW_JOB.timeoutSeconds, job.timeoutSeconds),
     max_retries: unless(NEW_JOB.maxRetries, job.maxRetries),
@@ -158,7 +159,6 @@ function newFieldsOf(job: Job, timezone: string) {
     keep_runs: unless(NEW_JOB.keepRuns, job.keepRuns),
     keep_days: unless(NEW_JOB.keepDays, job.keepDays),
   };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 export const SingleJobRun = z
