@@ -115,11 +115,13 @@ async function serveApi(config: Config, log: Log, own: ApiProcess): Promise<numb
     server.once('listening', () => resolve());
     server.once('error', reject);
   });
+  const hangUp = () => 'closeAllConnections' in server && server.closeAllConnections();
+  // Before anyone hears that it is ready, and may end it.
+  const isToStop = onStopSignals({ onSecond: hangUp });
   own.isServing = true;
   log.info({ host, port }, `The API is ready: http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}/api-docs`);
 
-  const hangUp = () => 'closeAllConnections' in server && server.closeAllConnections();
-  await onStopSignals({ onSecond: hangUp });
+  await isToStop;
   own.isServing = false;
   log.info('Stopping: no new requests; those under way are answered');
   await new Promise<void>((resolve) => {
