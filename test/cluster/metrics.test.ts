@@ -13,8 +13,8 @@ import { childrenOf, type Process, startProcess, until } from '../support/proces
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { type Probe, probed, sumOf } from '../support/scrape.ts';
 
-/** Short periods, so that a lost worker is noticed in seconds. */
-const QUICK = { LEASE_SECONDS: '3', TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1', WORKER_CONCURRENCY: '7' };
+/** A lost worker is noticed in seconds, and a machine that stands still for two ends no command. */
+const QUICK = { LEASE_SECONDS: '6', TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1', WORKER_CONCURRENCY: '7' };
 const HOUR_MS = 3_600_000;
 /** A node whose own clock is an hour ahead. */
 const AHEAD = `--import=data:text/javascript,const{now}=Date;Date.now=()=>now()+${HOUR_MS}`;
@@ -121,8 +121,8 @@ describe("a worker's metrics", () => {
     // It does not know of it: the answer to its claim was lost.
     await addLeased(workerId());
     await addJob(env, { timezone: 'Nowhere/Here' });
-    // Its lease moves on while it runs.
-    const lost = await addJob(env, { ...ONCE, command: 'sleep 1' });
+    // Its lease moves on while it runs: the next renewal ends it.
+    const lost = await addJob(env, { ...ONCE, command: 'sleep 300' });
     await until(async () => {
       const [row] = await env.query<{ n: number }>("SELECT COUNT(*) AS n FROM jobs WHERE id = ? AND state = 'leased'", [
         lost,
@@ -143,7 +143,8 @@ describe("a worker's metrics", () => {
   });
 
   test('count transactions that were run again', async () => {
-    const id = await addJob(env, { ...ONCE, command: 'sleep 1' });
+    const locked = join(folder, 'locked');
+    const id = await addJob(env, { ...ONCE, command: `until [ -e ${locked} ]; do sleep 0.1; done` });
     const { host, port, username: user, password, name: database } = env.config.database;
     const other = await mysql.createConnection({ host, port, user, password, database });
     await until(async () => {
@@ -152,6 +153,7 @@ describe("a worker's metrics", () => {
     }, 'the claim');
     await other.beginTransaction();
     await other.query('SELECT id FROM jobs WHERE id = ? FOR UPDATE', [id]);
+    writeFileSync(locked, '');
     const code = 'ER_LOCK_WAIT_TIMEOUT';
     // The record of the run waits for the row, and so may the renewal of its lease.
     expect(await reached(probe, 'bjr_transaction_retries_total', { code }, 1)).toBeLessThanOrEqual(2);
