@@ -9,7 +9,8 @@ describe('what a worker makes of a job', () => {
   let env: TestEnvironment;
   let worker: Process;
   beforeEach(async () => {
-    env = await createEnvironment({ TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1', LEASE_SECONDS: '3' });
+    // A lost run is noticed in seconds, and a machine that stands still for two ends no command.
+    env = await createEnvironment({ TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1', LEASE_SECONDS: '6' });
     worker = startProcess('worker', env.env);
     await worker.line((line) => line['msg'] === 'The worker is ready');
   });

@@ -19,7 +19,9 @@ import { addJob } from '../support/jobs.ts';
 import { type Network, startNetwork } from '../support/network.ts';
 import { isRunning, type Process, startProcess, until } from '../support/processes.ts';
 
-const QUICK = { LEASE_SECONDS: '4', TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1' };
+/** A lost worker is noticed in seconds, and a machine that stands still for two ends no command. */
+const LEASE_SECONDS = 6;
+const QUICK = { LEASE_SECONDS: String(LEASE_SECONDS), TICK_SECONDS: '1', KILL_GRACE_SECONDS: '1', RUNNERS: '1' };
 /** It runs when it is told to and ends when it is told to. */
 const NEVER = '0 0 1 1 *';
 
@@ -104,7 +106,7 @@ describe('while the database is away', () => {
     await startWorker();
     const { jobId, pid } = await startWaiting();
     takeAway();
-    await new Promise((resolve) => setTimeout(resolve, 6000));
+    await until(async () => (await leaseOf(jobId))?.['expired'] === 1, 'the lease to expire');
     expect(isRunning(pid)).toBe(true);
     go();
     await until(() => spooled().length === 1, 'the outcome on disk');
@@ -265,8 +267,8 @@ describe('a living worker loses no run', () => {
     database.cut();
     await until(async () => {
       const [job] = await env.query(
-        'SELECT lease_expires_at < UTC_TIMESTAMP(6) - INTERVAL 4 SECOND AS expired FROM jobs WHERE id = ?',
-        [jobId],
+        'SELECT lease_expires_at < UTC_TIMESTAMP(6) - INTERVAL ? SECOND AS expired FROM jobs WHERE id = ?',
+        [LEASE_SECONDS, jobId],
       );
       return job?.['expired'] === 1;
     }, 'the lease to have expired a lease ago');
