@@ -157,10 +157,10 @@ export async function runWorker(config: Config, log: Log): Promise<number> {
     else worker.setQuiet(command === 'quiesce');
   });
 
-  // Before the first heartbeat: who is seen is told things, and is to be stopped, not to vanish.
+  // Before the first heartbeat: from then on it is to be stopped, not to vanish, and hears what it is asked.
+  const isToStop = onStopSignals({ onSecond: worker.hurry });
   if (redis.status === 'ready')
     await Promise.race([commands.listening, delay(REDIS_START_MS, undefined, { ref: false })]);
-  const isToStop = onStopSignals({ onSecond: worker.hurry });
   await worker.start();
   leader.start();
   housekeeping.start();

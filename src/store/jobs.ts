@@ -105,26 +105,24 @@ const pageOfAll = prepare((db) => pageOf(db, { where: eq(jobs.userId, sql.placeh
 
 /** The user's enabled jobs that occur next. */
 export async function listUpcoming(db: Queryable, userId: number, limit: number): Promise<Job[]> {
-  const rows = await db
+  return db
     .select(JOB)
     .from(jobs)
     .where(and(eq(jobs.userId, userId), eq(jobs.enabled, true), isNotNull(jobs.nextRun)))
     .orderBy(asc(jobs.nextRun), asc(jobs.id))
     .limit(limit);
-  return rows;
 }
 
 /** The user's jobs that ran last, the latest first. */
 export async function listRecent(db: Queryable, userId: number, limit: number): Promise<Job[]> {
   const ids = await recentIds(db, userId, limit);
   if (ids.length === 0) return [];
-  const rows = await db
+  return db
     .select(JOB)
     .from(jobs)
     .where(and(eq(jobs.userId, userId), inArray(jobs.id, ids), isNotNull(jobs.lastRun)))
     .orderBy(desc(jobs.lastRun), desc(jobs.id))
     .limit(limit);
-  return rows;
 }
 
 const RECENT_RUNS = 500;

@@ -1,6 +1,5 @@
 import { eq, getTableColumns, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { NOW_MICROS } from '../../src/store/database.ts';
 import { prepare } from '../../src/store/prepare.ts';
 import { jobs, users } from '../../src/store/schema.ts';
 import { setTags, tagNames } from '../../src/store/tags.ts';
@@ -35,7 +34,7 @@ test('a prepared read finds what drizzle finds, of every kind of column, null or
       .orderBy(jobs.id)
       .prepare();
   const found = await prepare(select)(env.db).execute({ userId: 1 });
-  expect(found).toEqual(await select().execute({ userId: 1 }));
+  expect(found).toStrictEqual(await select().execute({ userId: 1 }));
   expect(found.map(({ id }) => id)).toEqual([bare, full]);
   expect(found[1]).toMatchObject({ success: false, tags: ['A', 'b'], one: 1, lastRun: null });
 });
@@ -50,5 +49,4 @@ test('what is no read of flat rows is refused when it is built', () => {
   expect(() => nested(env.db)).toThrow('job.id is no column of a flat row');
   const write = prepare((db) => db.delete(users).prepare());
   expect(() => write(env.db)).toThrow('This is no prepared read of drizzle');
-  expect(prepare((db) => db.select({ now: NOW_MICROS }).from(sql`DUAL`).prepare())(env.db)).toBeDefined();
 });

@@ -59,6 +59,7 @@ export async function startNetwork(targetPort: number): Promise<Network> {
     },
     heal() {
       state = 'open';
+      delayMs = 0;
       each((socket) => socket.resume());
     },
     async close() {
